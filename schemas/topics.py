@@ -1,0 +1,94 @@
+"""The one table of topics: key, partitions, retention and the records that each carries.
+
+Every part of Vitals takes topic names, partition counts and configurations from here and from nowhere else. A piece
+of work creates only the topics that it uses, so the table grows with the product.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+PARTITIONS = 8
+"""Partitions of every topic of the pipeline. Equal everywhere, so that partition n of a topic depends only on
+partition n of its inputs; never changed in place."""
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+FOREVER_MS = -1
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as it is created.
+
+    `retention_ms` -1 keeps records for ever. `allowed_lateness_seconds` is set on events topics only: a window seals
+    when the watermark passes its end plus this. Append time, not event time, decides what retention deletes.
+    """
+
+    name: str
+    key: str
+    records: tuple[str, ...]
+    partitions: int = PARTITIONS
+    retention_ms: int = WEEK_MS
+    compacted: bool = False
+    allowed_lateness_seconds: int | None = None
+    extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def configuration(self) -> dict[str, str]:
+        """Kafka topic configuration."""
+        settings = {
+            "message.timestamp.type": "LogAppendTime",
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "max.message.bytes": str(8 * 1024 * 1024),
+        }
+        if not self.compacted:
+            settings["retention.ms"] = str(self.retention_ms)
+        return settings | dict(self.extra)
+
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+_EVENT_RECORDS = ("Event", "Progress")
+
+TOPICS: Mapping[str, Topic] = MappingProxyType(
+    {
+        topic.name: topic
+        for topic in (
+            Topic("raw.salesforce", "source id", ("RawObject",)),
+            Topic("raw.zendesk", "source id", ("RawObject",)),
+            Topic("raw.mixpanel", "source id", ("RawObject",)),
+            Topic("raw.stripe", "source id", ("RawObject",)),
+            Topic("raw.collect", "source id", ("RawObject",)),
+            Topic("raw.import", "source id", ("RawObject",)),
+            Topic("events.crm", "account", _EVENT_RECORDS, retention_ms=FOREVER_MS, allowed_lateness_seconds=HOUR),
+            Topic("events.support", "account", _EVENT_RECORDS, retention_ms=FOREVER_MS, allowed_lateness_seconds=HOUR),
+            # Product exports bring mobile events up to five days late; one day more covers the export's own cycle.
+            Topic(
+                "events.product", "account", _EVENT_RECORDS, retention_ms=FOREVER_MS, allowed_lateness_seconds=6 * DAY
+            ),
+            Topic("events.billing", "account", _EVENT_RECORDS, retention_ms=FOREVER_MS, allowed_lateness_seconds=HOUR),
+            Topic("connectors.cursors", "stream|entry", ("CursorEntry",), compacted=True),
+            Topic("accounts", "account", ("AccountProfile",), compacted=True),
+            # Progress here says how far the identity source is complete: until then nobody is called unknown.
+            Topic("identities", "identity", ("Identity", "Progress"), compacted=True),
+            Topic("pipeline.counts", "stream", ("PipelineCounts",), compacted=True),
+            Topic("metrics.values", "none: the input's partition", ("MetricValuesBundle",)),
+            Topic("health.scores", "none: the input's partition", ("HealthScoresBundle",)),
+            Topic("late_events", "as the input", ("LateEvent",), retention_ms=FOREVER_MS),
+            Topic("quarantine", "as the input", ("QuarantinedEvent",), retention_ms=FOREVER_MS),
+            Topic("dead_letters", "as the input", ("DeadLetter",), retention_ms=FOREVER_MS),
+        )
+    }
+)
+
+EVENTS_TOPICS = tuple(name for name in TOPICS if name.startswith("events."))
+
+
+def events_topic(kind: str) -> str:
+    """The events topic of an event kind: `product.feature_used` goes to `events.product`.
+
+    Raises:
+        KeyError: if no topic exists for the kind's domain.
+    """
+    name = f"events.{kind.partition('.')[0]}"
+    return TOPICS[name].name

@@ -1,0 +1,5 @@
+"""python -m vitals."""
+
+from vitals.cli import main
+
+main()
