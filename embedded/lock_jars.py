@@ -1,0 +1,77 @@
+"""Writes `jars.lock.json`: resolves the roots below with jgo and pins every file by SHA-256 and size.
+
+Run `python -m embedded.lock_jars` after changing a version here, and review the difference as for any dependency.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from embedded.jars import LockedJar, file_sha256, maven_context, write_lock
+
+KAFKA = "4.3.1"  # the newest release whose kafka-tools is published as well
+LOG4J = "2.25.4"
+
+
+@dataclass(frozen=True)
+class Root:
+    """A coordinate to pin, `group:artifact:version`, with everything it needs at run time unless `alone`."""
+
+    coordinate: str
+    classifier: str = ""
+    packaging: str = "jar"
+    alone: bool = False
+
+
+ROOTS: dict[str, tuple[Root, ...]] = {
+    "kafka": (
+        Root(f"org.apache.kafka:kafka_2.13:{KAFKA}"),
+        Root(f"org.apache.kafka:kafka-tools:{KAFKA}"),
+        # The broker logs through SLF4J, and its published dependencies name no backend for it.
+        Root(f"org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J}", alone=True),
+    ),
+    "registry": (Root("io.apicurio:apicurio-registry-app:3.3.3", classifier="all", packaging="tar.gz", alone=True),),
+}
+
+
+def lock_group(roots: tuple[Root, ...], repository: Path) -> list[LockedJar]:
+    """Downloads a group into `repository` and describes each file."""
+    context = maven_context(repository)
+    artifacts: list[Any] = []
+    for root in (root for root in roots if root.alone):
+        group, artifact, version = root.coordinate.split(":")
+        component = context.project(group, artifact).at_version(version)
+        artifacts.append(component.artifact(root.classifier, root.packaging))
+    transitive = [context.create_dependency(root.coordinate) for root in roots if not root.alone]
+    if transitive:
+        inputs, needed = context.resolver.resolve(transitive)
+        artifacts += [dependency.artifact for dependency in (*inputs, *needed)]
+    return sorted({_describe(artifact) for artifact in artifacts})
+
+
+def _describe(artifact: Any) -> LockedJar:
+    path = Path(artifact.resolve())
+    return LockedJar(
+        artifact.groupId,
+        artifact.artifactId,
+        artifact.version,
+        artifact.classifier,
+        artifact.packaging,
+        file_sha256(path),
+        path.stat().st_size,
+    )
+
+
+def main() -> None:
+    """Locks every group and says what it pinned."""
+    with TemporaryDirectory(prefix="lock-jars-") as folder:
+        groups = {name: lock_group(roots, Path(folder)) for name, roots in ROOTS.items()}
+    write_lock(groups)
+    for name, jars in groups.items():
+        sys.stdout.write(f"{name}: {len(jars)} files, {sum(jar.size for jar in jars) / 1e6:.0f} MB\n")
+
+
+if __name__ == "__main__":
+    main()
