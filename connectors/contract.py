@@ -1,0 +1,129 @@
+"""The connector contract: what a connector's author writes. The runner does the rest.
+
+A connector is a folder with a `connector.py` whose `create(settings)` returns its streams. A stream fetches pages
+(I/O, no transaction open) and maps raw objects to canonical events (pure, tested by golden pairs). The runner keeps
+the stream's durable state, resolves accounts, skips what an overlap fetched again, sets aside what is wrong, and
+commits raw objects, events, state, progress and counts in one Kafka transaction.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+Json = Any
+State = Mapping[str, Json]
+"""A stream's durable state by entry, as of the last committed transaction. `map` also sees what the maps of the page's
+earlier objects updated, but never the page's own updates, such as its new cursor."""
+
+StateUpdates = Mapping[str, Json]
+"""Entries to set; None removes an entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """A vendor object as fetched. `body` is the parsed JSON, or the text where it could not be parsed."""
+
+    object_type: str
+    source_id: str
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class MappedEvent:
+    """A canonical event before its account is resolved.
+
+    `account_ref` is an identity (`crm:account:<id>`), or the source's own name of an account that it cannot link.
+    `occurrence` makes the event unique among events of its kind on the same object. `user` is the vendor's id of the
+    person; the runner replaces it with a pseudonym.
+    """
+
+    kind: str
+    object_type: str
+    source_id: str
+    event_time: datetime
+    account_ref: str | None
+    occurrence: str = ""
+    user: str | None = None
+    value: Decimal | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An account's profile from `valid_from` on (source time), from an identity source."""
+
+    identity: str
+    crm_id: str
+    name: str
+    created_at: datetime
+    valid_from: datetime
+    segment: str | None = None
+    owner: str | None = None
+    region: str | None = None
+    plan: str | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What one raw object means: events, profiles, and updates of the stream's state."""
+
+    events: Sequence[MappedEvent] = ()
+    profiles: Sequence[Profile] = ()
+    state: StateUpdates = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One fetch. `state` holds the new cursor (and whatever else changed), stored in the events' transaction.
+
+    `complete_through`: every event before this source time is in this or earlier pages; None while that cannot be
+    said (a first load before its last page). `more`: fetch again at once, the vendor has another page.
+    `verdict_time`: source time up to which the identity source must have spoken before an account of this page may be
+    called unknown; None means the page's newest event time.
+    """
+
+    objects: Sequence[RawObject]
+    state: StateUpdates
+    complete_through: datetime | None
+    more: bool
+
+
+class Stream(ABC):
+    """One ordered flow of a connector, with one transactional id and one cursor."""
+
+    source: str
+    """Connector, for example `zendesk`."""
+    name: str
+    """Unique over all connectors, for example `zendesk.tickets`."""
+    topics: tuple[str, ...]
+    """Events topics that it writes, whose watermarks it holds."""
+    identity_source: bool = False
+    """Whether its profiles define accounts; the other streams' unknown accounts wait for its progress."""
+    overlap: timedelta | None = None
+    """How far back a fetch may bring the same events again; the runner remembers ids that long and skips them."""
+
+    @abstractmethod
+    def fetch(self, state: State) -> Page:
+        """The next page from where `state` stands. Blocks on the vendor; no transaction is open.
+
+        An up-to-date vendor gives an empty page whose `complete_through` moves on.
+
+        Raises:
+            RetriableError: a passing fault; the runner backs off and calls again with the same state.
+            FatalError: configuration or credentials; the stream parks and says so.
+        """
+
+    @abstractmethod
+    def map(self, raw: RawObject, state: State) -> Mapped:
+        """The meaning of one raw object. Pure: same raw and state, same result.
+
+        Raises:
+            BadRecordError: the object is invalid; it goes to the dead letters and the page goes on.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most streams hold nothing
+        """Releases connections."""

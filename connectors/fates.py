@@ -1,0 +1,200 @@
+"""What becomes of a page: events to publish, records to set aside, ids to remember, counts. Pure.
+
+Every mapped event has exactly one fate here (published, quarantined, dead_lettered), or is skipped because an overlap
+brought it again. The counts are part of the stream's state, so they are exact under any failure.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import orjson
+
+from connectors.contract import Json, MappedEvent, Page, Profile, RawObject, State, Stream
+from connectors.stream_state import merge_updates
+from vitals.errors import BadRecordError
+from vitals.events import Event, event_id
+
+SEEN = "seen/"
+COUNTS = "counts"
+COMPLETE = "complete_through"
+SCALE = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A record that is not published: its record name is `QuarantinedEvent` or `DeadLetter`."""
+
+    record_name: str
+    key: str
+    kind: str | None
+    event_id: str | None
+    account_ref: str | None
+    event_time: datetime | None
+    error_class: str
+    message: str
+    origin: str
+    original: bytes
+
+
+@dataclass(slots=True)
+class PageOutcome:
+    """Everything that one transaction writes."""
+
+    objects: Sequence[RawObject]
+    complete_through: datetime | None
+    events: list[Event] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    updates: dict[str, Json] = field(default_factory=dict)
+    refetched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A mapped event together with the raw object that it came from."""
+
+    raw: RawObject
+    event: MappedEvent
+
+
+def raw_bytes(raw: RawObject) -> bytes:
+    """The raw object as bytes, as it goes to a dead letter."""
+    return raw.body.encode() if isinstance(raw.body, str) else orjson.dumps(raw.body)
+
+
+def mapped_id(source: str, event: MappedEvent) -> str:
+    """Deterministic id of a mapped event."""
+    return event_id(source, event.object_type, event.source_id, event.kind, event.occurrence)
+
+
+def map_page(stream: Stream, page: Page, state: State) -> tuple[PageOutcome, list[Unresolved], dict[str, Json]]:
+    """Maps every object of a page; an invalid object becomes a dead letter and the page goes on.
+
+    Returns the outcome so far, the events whose account is to be resolved, and the state after the page.
+    """
+    outcome = PageOutcome(page.objects, page.complete_through)
+    working = dict(state)
+    unresolved: list[Unresolved] = []
+    for raw in page.objects:
+        try:
+            mapped = stream.map(raw, working)
+        except BadRecordError as error:
+            outcome.set_aside.append(
+                SetAside(
+                    "DeadLetter", raw.source_id, None, None, None, None, type(error).__name__, str(error),
+                    f"{stream.name}/{raw.object_type}/{raw.source_id}", raw_bytes(raw),
+                )
+            )  # fmt: skip
+            continue
+        unresolved.extend(Unresolved(raw, event) for event in mapped.events)
+        outcome.profiles.extend(mapped.profiles)
+        merge_updates(working, mapped.state)
+        outcome.updates.update(mapped.state)
+    merge_updates(working, page.state)
+    outcome.updates.update(page.state)
+    return outcome, unresolved, working
+
+
+def settle(
+    stream: Stream,
+    outcome: PageOutcome,
+    unresolved: Iterable[Unresolved],
+    seen: set[str],
+    resolve: Callable[[str | None], str | None],
+    pseudonym: Callable[[str], str],
+    ingested_at: datetime,
+) -> None:
+    """Gives every mapped event its fate and adds it to the outcome. `seen` grows by the ids of this page."""
+    for item in unresolved:
+        event = item.event
+        identifier = mapped_id(stream.source, event)
+        if identifier in seen:
+            outcome.refetched += 1
+            continue
+        seen.add(identifier)
+        account = resolve(event.account_ref)
+        if account is None:
+            outcome.set_aside.append(
+                SetAside(
+                    "QuarantinedEvent", event.account_ref or item.raw.source_id, event.kind, identifier,
+                    event.account_ref, event.event_time, "UnknownAccountError",
+                    f"No identity source knows the account {event.account_ref!r}.",
+                    f"{stream.name}/{item.raw.object_type}/{item.raw.source_id}", raw_bytes(item.raw),
+                )
+            )  # fmt: skip
+            continue
+        outcome.events.append(
+            Event(
+                event_id=identifier,
+                account_id=account,
+                kind=event.kind,
+                source=stream.source,
+                event_time=event.event_time,
+                ingested_at=ingested_at,
+                user_id=None if event.user is None else pseudonym(event.user),
+                value=None if event.value is None else event.value.quantize(SCALE),
+                properties=event.properties,
+            )
+        )
+
+
+def new_counts(counts: Mapping[str, Mapping[str, int]], outcome: PageOutcome) -> dict[str, dict[str, int]]:
+    """Absolute counts by kind and fate after a page. Objects that no kind could be read from count as `unreadable`."""
+    total = {kind: dict(fates) for kind, fates in counts.items()}
+
+    def count(kind: str, fate: str) -> None:
+        fates = total.setdefault(kind, {})
+        fates[fate] = fates.get(fate, 0) + 1
+
+    for event in outcome.events:
+        count(event.kind, "published")
+    for record in outcome.set_aside:
+        count(
+            record.kind or "unreadable", "quarantined" if record.record_name == "QuarantinedEvent" else "dead_lettered"
+        )
+    return total
+
+
+class SeenIds:
+    """The ids that a stream emitted within its overlap, by event day, kept in the stream's state.
+
+    An id is remembered until its day ends before the newest event minus the overlap; the rollup drops duplicates of
+    days that are still open anyway, so this only keeps re-fetched events off the topics.
+    """
+
+    def __init__(self, overlap: timedelta | None, state: State) -> None:
+        self._overlap = overlap
+        self._entries: dict[str, list[str]] = {
+            entry: ids for entry, ids in state.items() if entry.startswith(SEEN) and overlap is not None
+        }
+        self.ids: set[str] = {identifier for ids in self._entries.values() for identifier in ids}
+        self._newest = datetime(1, 1, 1, tzinfo=UTC)
+
+    def remember(self, outcome: PageOutcome, sequence: int) -> None:
+        """Adds this page's ids to the state updates and removes expired days. `sequence` makes the entries unique."""
+        if self._overlap is None:
+            self.ids.clear()
+            return
+        emitted = [(event.event_time, event.event_id) for event in outcome.events] + [
+            (record.event_time, record.event_id)
+            for record in outcome.set_aside
+            if record.event_time is not None and record.event_id is not None
+        ]
+        self._newest = max([self._newest, *(time for time, _ in emitted), *filter(None, [outcome.complete_through])])
+        oldest_day = (self._newest - self._overlap).date().isoformat() if self._newest.year > 1 else ""
+        by_day: dict[str, list[str]] = {}
+        for time, identifier in emitted:
+            day = time.date().isoformat()
+            if day >= oldest_day:
+                by_day.setdefault(day, []).append(identifier)
+            else:
+                self.ids.discard(identifier)
+        for day, ids in by_day.items():
+            entry = f"{SEEN}{day}/{sequence}"
+            self._entries[entry] = ids
+            outcome.updates[entry] = ids
+        for entry in [entry for entry in self._entries if entry[len(SEEN) :].partition("/")[0] < oldest_day]:
+            self.ids.difference_update(self._entries.pop(entry))
+            outcome.updates[entry] = None

@@ -1,0 +1,351 @@
+"""The polite HTTP client of every connector: retries what passes, heeds hints, keeps to a pace, renews tokens once.
+
+What an answer means is decided by `classify`, with the vendor's own function asked first. Waits of seconds happen
+here; a longer one is handed to the runner as `RetriableError` with its hint, so that a stop is never slow.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import Any, Protocol, TypeVar
+
+import httpx
+import orjson
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from connectors.pace import Pace
+from vitals.clock import Clock, WallClock
+from vitals.errors import FatalError, RetriableError
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+LONGEST_WAIT_SECONDS = 10.0
+"""A longer wait is the runner's."""
+ATTEMPTS = 6
+BACKOFF_BASE_SECONDS = 1.0
+BACKOFF_CAP_SECONDS = 60.0
+
+# 406 and 420 come from edges with an empty body, 409 is a lock or a conflict that passes.
+_PASSING = frozenset({406, 408, 409, 420, 425, 429})
+_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_EXCERPT = 300
+
+
+class Outcome(Enum):
+    """What to do with an answer."""
+
+    DONE = "read it"
+    AGAIN = "send the same request later"
+    RENEW = "renew the credentials once, then send the same request"
+    REFUSED = "the request itself is wrong or has no answer; the caller may know why"
+    FATAL = "no request will be answered until somebody changes the configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome; `wait` is the vendor's hint in seconds, or this vendor's rule where it gives none."""
+
+    outcome: Outcome
+    wait: float | None = None
+
+
+Classify = Callable[[httpx.Response], Verdict | None]
+
+
+class TruncatedBodyError(RetriableError):
+    """A body that ended early or cannot be decoded, although the status said success."""
+
+
+class _AgainError(RetriableError):
+    """A request worth repeating after `retry_after_seconds`, or after a back-off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request brought. `at` is the vendor's own time of the answer (its `Date` header)."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+    at: datetime
+
+
+class Authorization(Protocol):
+    """Credentials of a vendor."""
+
+    def header(self) -> str:
+        """Value of the `Authorization` header."""
+        ...
+
+    def renew(self, rejected: str) -> None:
+        """Replaces credentials that the vendor rejected; `rejected` is the header that was sent."""
+        ...
+
+
+class FixedAuthorization:
+    """Credentials that do not expire: a key, or a user and a secret."""
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+
+    def header(self) -> str:
+        """Value of the `Authorization` header."""
+        return self._header
+
+    def renew(self, rejected: str) -> None:
+        """Nothing to renew: the same header is tried once more, because a 401 may be an edge's passing fault."""
+
+
+class TokenAuthorization:
+    """A bearer token that is asked for when needed and again when it is rejected, by one thread at a time."""
+
+    def __init__(self, obtain: Callable[[], str]) -> None:
+        self._obtain = obtain
+        self._header = ""
+        self._lock = threading.Lock()
+
+    def header(self) -> str:
+        """Value of the `Authorization` header; asks for a token the first time."""
+        with self._lock:
+            if not self._header:
+                self._header = f"Bearer {self._obtain()}"
+            return self._header
+
+    def renew(self, rejected: str) -> None:
+        """A new token, unless another thread has already replaced the rejected one."""
+        with self._lock:
+            if self._header == rejected:
+                self._header = ""
+                self._header = f"Bearer {self._obtain()}"
+
+
+def classify(response: httpx.Response) -> Verdict:
+    """The verdict that holds for every vendor."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return Verdict(Outcome.DONE)
+    if status == 401:
+        return Verdict(Outcome.RENEW)
+    if status in _PASSING or status >= 500:
+        return Verdict(Outcome.AGAIN, retry_after(response.headers))
+    if status == 403 or 300 <= status < 400:
+        return Verdict(Outcome.FATAL)
+    return Verdict(Outcome.REFUSED)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `Retry-After` asks for, given as seconds or as a date; a date counts from the answer's `Date`."""
+    hint = headers.get("retry-after", "").strip()
+    if not hint:
+        return None
+    try:
+        return max(0.0, float(hint))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(hint) - answered_at(headers, WallClock())).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def answered_at(headers: Mapping[str, str], clock: Clock) -> datetime:
+    """The vendor's time of an answer; the given clock's where a proxy took the header away."""
+    try:
+        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return clock.now()
+
+
+def read_json(response: httpx.Response) -> Any:
+    """The parsed body; raises `TruncatedBodyError` where it is not whole JSON."""
+    try:
+        return orjson.loads(response.read())
+    except orjson.JSONDecodeError as error:
+        raise TruncatedBodyError(f"The body is not whole JSON: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What stands between a connector and its vendor; tests put a simulator and a clock of their own there.
+
+    Without `sleep`, waits end when the client is closed.
+    """
+
+    transport: httpx.BaseTransport | None = None
+    sleep: Callable[[float], None] | None = None
+    draw: Callable[[float, float], float] = random.uniform
+    clock: Clock = field(default_factory=WallClock)
+
+
+class VendorHttp:
+    """Requests to one vendor.
+
+    `paces` are the vendor's limits by name; a request names the one that it counts against. `close` ends a wait.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        authorization: Authorization | None = None,
+        classify_first: Classify | None = None,
+        paces: Mapping[str, Pace] | None = None,
+        wire: Wire | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.source = source
+        self._authorization = authorization
+        self._classify_first = classify_first
+        self._paces = paces or {}
+        self._wire = wire or Wire()
+        self._closed = threading.Event()
+        self._sleep = self._wire.sleep or self._wait_open
+        self._client = httpx.Client(
+            transport=self._wire.transport, timeout=_TIMEOUT, headers={"User-Agent": "vitals", **(headers or {})}
+        )
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        pace: str = "",
+        read: Callable[[httpx.Response], Any] = read_json,
+        tolerate: Collection[int] = (),
+    ) -> Answer:
+        """The answer to a GET. A refusal with a status in `tolerate` is returned with its text as body.
+
+        Raises:
+            RetriableError: the fault did not pass within the attempts, or the vendor asks for a longer wait.
+            FatalError: the vendor refuses the credentials or the request.
+        """
+        return self.send("GET", url, params=params, pace=pace, read=read, tolerate=tolerate)
+
+    def time(self, url: str) -> datetime:
+        """The vendor's time by the `Date` of any answer from an address that counts against no limit."""
+        return self.get(url, read=lambda _response: None, tolerate=range(300, 500)).at
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
+        json: Any = None,
+        pace: str = "",
+        read: Callable[[httpx.Response], Any] = read_json,
+        tolerate: Collection[int] = (),
+    ) -> Answer:
+        """As `get`, with any method and a body."""
+        renewed = False
+
+        def attempt() -> Answer:
+            nonlocal renewed
+            self._keep_pace(pace)
+            sent = self._authorization.header() if self._authorization else None
+            request = self._client.build_request(
+                method, url, params=params, data=form, json=json, headers={"Authorization": sent} if sent else None
+            )
+            try:
+                return self._exchange(request, read, tolerate)
+            except _RenewError as error:
+                if renewed or self._authorization is None or sent is None:
+                    raise FatalError(f"{self.source} rejects the credentials: {error}") from error
+                renewed = True
+                self._authorization.renew(sent)
+                raise _AgainError(str(error), 0.0) from error
+
+        retrying = Retrying(
+            retry=retry_if_exception_type((_AgainError, TruncatedBodyError)),
+            stop=self._enough,
+            wait=self._backoff,
+            sleep=self._sleep,
+            before_sleep=self._log_wait,
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def close(self) -> None:
+        """Ends waits and closes connections."""
+        self._closed.set()
+        self._client.close()
+
+    def _exchange(
+        self, request: httpx.Request, read: Callable[[httpx.Response], Any], tolerate: Collection[int]
+    ) -> Answer:
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                if response.status_code >= 300:
+                    response.read()
+                verdict = (self._classify_first and self._classify_first(response)) or classify(response)
+                refused = verdict.outcome not in (Outcome.DONE, Outcome.AGAIN) and response.status_code in tolerate
+                if verdict.outcome is Outcome.DONE or refused:
+                    body = response.text if refused else read(response)
+                    return Answer(
+                        response.status_code, body, response.headers, answered_at(response.headers, self._wire.clock)
+                    )
+            finally:
+                response.close()
+        except httpx.UnsupportedProtocol as error:
+            raise FatalError(f"{self.source}: {request.url} is not an http address.") from error
+        except (httpx.TransportError, httpx.DecodingError, httpx.StreamError) as error:
+            raise _AgainError(f"{self.source}: {type(error).__name__}: {error}") from error
+        message = f"{self.source} answered {response.status_code} to {_bare(request.url)}: {_excerpt(response)}"
+        if verdict.outcome is Outcome.RENEW:
+            raise _RenewError(message)
+        if verdict.outcome is Outcome.AGAIN:
+            raise _AgainError(message, verdict.wait)
+        raise FatalError(message)
+
+    def _keep_pace(self, name: str) -> None:
+        pace = self._paces.get(name)
+        if pace is None:
+            return
+        wait = pace.take(LONGEST_WAIT_SECONDS)
+        if wait > LONGEST_WAIT_SECONDS:
+            raise RetriableError(f"{self.source}: the documented request rate is used up.", wait)
+        if wait:
+            self._sleep(wait)
+
+    def _backoff(self, state: RetryCallState) -> float:
+        """The vendor's hint and up to a tenth more, else full jitter below an exponential bound."""
+        error = state.outcome.exception() if state.outcome else None
+        hint = error.retry_after_seconds if isinstance(error, RetriableError) else None
+        if hint is not None:
+            return hint + self._wire.draw(0.0, hint / 10)
+        bound = BACKOFF_BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
+        return self._wire.draw(0.0, min(BACKOFF_CAP_SECONDS, bound))
+
+    @staticmethod
+    def _enough(state: RetryCallState) -> bool:
+        return state.attempt_number >= ATTEMPTS or state.upcoming_sleep > LONGEST_WAIT_SECONDS
+
+    def _log_wait(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.info("vendor_retry", source=self.source, wait=round(state.upcoming_sleep, 2), reason=str(error))
+
+    def _wait_open(self, seconds: float) -> None:
+        if self._closed.wait(seconds):
+            raise RetriableError(f"{self.source}: the connection was closed while waiting.")
+
+
+class _RenewError(Exception):
+    """The vendor rejects the credentials that were sent."""
+
+
+def _bare(url: httpx.URL) -> str:
+    """The address without its query, which may name people."""
+    return str(url.copy_with(query=None))
+
+
+def _excerpt(response: httpx.Response) -> str:
+    return " ".join(response.text.split())[:_EXCERPT] or "no body"

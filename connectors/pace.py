@@ -1,0 +1,36 @@
+"""Token buckets that keep a connector below a vendor's documented request rate."""
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Pace:
+    """At most `requests` requests in any `seconds`, at most `burst` of them at once.
+
+    A bucket of `burst` tokens that refills at `(requests - burst) / seconds` never gives more than `requests` in any
+    window of that length: 10 a minute with a burst of 1 is a request every 6.7 seconds. Safe to share between threads.
+    """
+
+    def __init__(
+        self, requests: int, seconds: float, burst: int = 1, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        if not 0 < burst < requests or seconds <= 0:
+            raise ValueError("a pace has 0 < burst < requests and a positive time")
+        self._rate = (requests - burst) / seconds
+        self._burst = burst
+        self._tokens = float(burst)
+        self._monotonic = monotonic
+        self._filled_at = monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, longest_wait: float) -> float:
+        """Seconds to wait before the request. The request is counted only where that is at most `longest_wait`."""
+        with self._lock:
+            now = self._monotonic()
+            self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+            self._filled_at = now
+            wait = max(0.0, (1.0 - self._tokens) / self._rate)
+            if wait <= longest_wait:
+                self._tokens -= 1.0
+            return wait

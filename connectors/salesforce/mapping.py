@@ -1,0 +1,129 @@
+"""Salesforce records to profiles and canonical events. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors.contract import Mapped, MappedEvent, Profile, RawObject, State
+from connectors.fields import (
+    account_identity,
+    decimal_value,
+    full_id,
+    iso,
+    iso_instant,
+    required,
+    text,
+)
+from connectors.promises import is_new
+from vitals.errors import BadRecordError
+
+OVERLAP = timedelta(minutes=10)
+"""A long transaction becomes visible after the time that its records carry."""
+
+
+def map_account(raw: RawObject, state: State) -> Mapped:
+    """An account's profile from this modification on, and `crm.account_created`, `_updated` or `_deleted`.
+
+    Raises:
+        BadRecordError: Id, Name, CreatedDate or SystemModstamp is missing or malformed.
+    """
+    record = raw.body
+    crm_id = full_id(str(required(record, "Id")))
+    name = str(required(record, "Name"))
+    created_at = iso_instant(required(record, "CreatedDate"), "CreatedDate")
+    modified_at = iso_instant(required(record, "SystemModstamp"), "SystemModstamp")
+    deleted = bool(record.get("IsDeleted"))
+    profile = Profile(
+        identity=account_identity(crm_id),
+        crm_id=crm_id,
+        name=name,
+        created_at=created_at,
+        valid_from=modified_at,
+        segment=text(record.get("Segment__c")),
+        owner=_owner(record),
+        region=text(record.get("Region__c")),
+        plan=text(record.get("Plan__c")),
+        deleted=deleted,
+    )
+
+    def event(kind: str, event_time: datetime, occurrence: str) -> MappedEvent:
+        return MappedEvent(
+            kind=kind,
+            object_type="Account",
+            source_id=crm_id,
+            event_time=event_time,
+            account_ref=profile.identity,
+            occurrence=occurrence,
+        )
+
+    events = []
+    if is_new(created_at, modified_at, state, OVERLAP):
+        events.append(event("crm.account_created", created_at, ""))
+    if deleted:
+        events.append(event("crm.account_deleted", modified_at, iso(modified_at)))
+    elif modified_at > created_at:
+        events.append(event("crm.account_updated", modified_at, iso(modified_at)))
+    return Mapped(events=tuple(events), profiles=(profile,))
+
+
+def map_opportunity(raw: RawObject, state: State) -> Mapped:
+    """`crm.opportunity_created`, and `_won` or `_lost` with the amount once it is closed.
+
+    An organisation that does not show LastStageChangeDate tells only the day of closing, which can be edited. There the
+    entry `closed/<id>` remembers that the closing has been told, until the opportunity is open again.
+
+    Raises:
+        BadRecordError: a field that every opportunity has is missing or malformed.
+    """
+    record = raw.body
+    opportunity_id = full_id(str(required(record, "Id")))
+    created_at = iso_instant(required(record, "CreatedDate"), "CreatedDate")
+    modified_at = iso_instant(required(record, "SystemModstamp"), "SystemModstamp")
+    account = text(record.get("AccountId"))
+    amount = record.get("Amount")
+
+    def event(kind: str, event_time: datetime, occurrence: str, *, closed: bool = True) -> MappedEvent:
+        currency = text(record.get("CurrencyIsoCode")) if closed else None
+        return MappedEvent(
+            kind=kind,
+            object_type="Opportunity",
+            source_id=opportunity_id,
+            event_time=event_time,
+            account_ref=account_identity(full_id(account)) if account else None,
+            occurrence=occurrence,
+            # Before the closing the amount is a guess that changes: an event says what will not.
+            value=None if amount is None or not closed else decimal_value(amount, "Amount"),
+            properties={"currency": currency} if currency else {},
+        )
+
+    events: list[MappedEvent] = []
+    entries: dict[str, str | None] = {}
+    if is_new(created_at, modified_at, state, OVERLAP):
+        events.append(event("crm.opportunity_created", created_at, "", closed=False))
+    entry = f"closed/{opportunity_id}"
+    if record.get("IsClosed"):
+        kind = "crm.opportunity_won" if record.get("IsWon") else "crm.opportunity_lost"
+        changed = record.get("LastStageChangeDate")
+        if changed is not None:
+            closed_at = iso_instant(changed, "LastStageChangeDate")
+            if is_new(closed_at, modified_at, state, OVERLAP):
+                events.append(event(kind, closed_at, iso(closed_at)))
+        elif state.get(entry) != kind:
+            closed_at = _midnight(required(record, "CloseDate"))
+            events.append(event(kind, closed_at, iso(closed_at)))
+            entries[entry] = kind
+    elif entry in state:
+        entries[entry] = None
+    return Mapped(events=tuple(events), state=entries)
+
+
+def _owner(record: Mapping[str, Any]) -> str | None:
+    owner = record.get("Owner")
+    return text(owner.get("Name")) if isinstance(owner, Mapping) else None
+
+
+def _midnight(day: Any) -> datetime:
+    try:
+        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    except (TypeError, ValueError) as error:
+        raise BadRecordError(f"CloseDate is not a date: {day!r}.") from error

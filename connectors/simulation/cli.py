@@ -1,0 +1,66 @@
+"""`vitals simulate`: the vendors' simulators in one process.
+
+The modules that do the work are imported by the command: this module is imported by every `vitals` process.
+"""
+
+from pathlib import Path
+
+import click
+
+VENDORS = "salesforce,zendesk,mixpanel,stripe"
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Folder that holds git_usage/events.csv.gz.")
+@click.option("--world", "generated_world", is_flag=True, help="Serve the small generated world instead of data.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the generated world.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    envvar="VITALS_SIMULATORS_PORT",
+    default=8070,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on.",
+)
+@click.option("--start", help="Source time to start from, ISO 8601; default: where the world's history ends.")
+@click.option("--speed", default=60.0, show_default=True, help="Source seconds for each wall second.")
+@click.option("--rate-limits/--no-rate-limits", default=False, help="Enforce the vendors' documented limits.")
+@click.option("--state", type=click.Path(path_type=Path), help="Folder that survives a restart.")
+@click.option("--vendors", default=VENDORS, show_default=True, help="Vendors to serve, comma separated.")
+def simulate(
+    data: Path | None,
+    generated_world: bool,
+    seed: int,
+    host: str,
+    port: int,
+    start: str | None,
+    speed: float,
+    rate_limits: bool,
+    state: Path | None,
+    vendors: str,
+) -> None:
+    """Serves simulated vendors: Salesforce, Zendesk, Mixpanel and Stripe under one address.
+
+    Each is mounted below its name, such as /zendesk; /_sim/clock tells the source time. Source time goes on from where
+    an earlier run with the same state folder stopped.
+    """
+    from connectors.simulation.process import Serving, serve
+
+    serve(
+        Serving(
+            data=data,
+            generated_world=generated_world,
+            seed=seed,
+            host=host,
+            port=port,
+            start=start,
+            speed=speed,
+            rate_limits=rate_limits,
+            state=state,
+            vendors=tuple(name.strip() for name in vendors.split(",") if name.strip()),
+        )
+    )
+
+
+commands: list[click.Command] = [simulate]

@@ -1,0 +1,21 @@
+"""The made-up credentials that the simulated vendors accept. They open nothing but a simulator."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One set for each vendor; a connector under test is given the same values as settings."""
+
+    salesforce_client_id: str = "vitals-demo"
+    salesforce_client_secret: str = "sf-client-secret-demo"  # noqa: S105 - opens only the simulator
+    salesforce_refresh_token: str = "sf-refresh-demo"  # noqa: S105
+    zendesk_client_id: str = "cs_platform"
+    zendesk_client_secret: str = "zd-client-secret-demo"  # noqa: S105
+    zendesk_refresh_token: str = "zd-refresh-demo-0001"  # noqa: S105
+    zendesk_email: str = "admin@vendor.example"
+    zendesk_api_token: str = "zd-api-token-demo"  # noqa: S105
+    mixpanel_username: str = "vitals-demo.service-account"
+    mixpanel_secret: str = "mp-secret-demo"  # noqa: S105
+    mixpanel_project_id: str = "3100001"
+    stripe_key: str = "sk_test_demo"

@@ -1,0 +1,158 @@
+"""A world's accounts, opportunities and owners as Salesforce records, as of a source time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.simulation.calendar import DAY, iso_day
+from connectors.simulation.identifiers import salesforce_id
+from connectors.simulation.soql import Fields, Row, datetime_text
+from connectors.simulation.world import LIST_PRICE_CENTS, Account, Owner, World
+
+# How long a deleted record stays in the Recycle Bin, where queryAll still sees it.
+RECYCLE_BIN_SECONDS = 15 * DAY
+
+_SYSTEM: Fields = {"CreatedDate": "datetime", "LastModifiedDate": "datetime", "SystemModstamp": "datetime"}
+
+SCHEMAS: Mapping[str, Fields] = {
+    "Account": {
+        "Id": "id",
+        "IsDeleted": "boolean",
+        "MasterRecordId": "reference",
+        "Name": "string",
+        "Type": "picklist",
+        "ParentId": "reference",
+        "Industry": "picklist",
+        "AnnualRevenue": "currency",
+        "NumberOfEmployees": "int",
+        "Website": "url",
+        "BillingCountry": "string",
+        "OwnerId": "reference",
+        "Owner.Name": "string",
+        "Owner.Email": "string",
+        **_SYSTEM,
+        "LastActivityDate": "date",
+        "External_Id__c": "string",
+        "Segment__c": "picklist",
+        "Region__c": "picklist",
+        "Plan__c": "picklist",
+    },
+    "Opportunity": {
+        "Id": "id",
+        "IsDeleted": "boolean",
+        "AccountId": "reference",
+        "Name": "string",
+        "StageName": "picklist",
+        "Amount": "currency",
+        "Probability": "percent",
+        "CloseDate": "date",
+        "Type": "picklist",
+        "ForecastCategoryName": "picklist",
+        "IsClosed": "boolean",
+        "IsWon": "boolean",
+        "OwnerId": "reference",
+        "Owner.Name": "string",
+        "Owner.Email": "string",
+        **_SYSTEM,
+        "LastStageChangeDate": "datetime",
+    },
+    "User": {
+        "Id": "id",
+        "Username": "string",
+        "Email": "email",
+        "Name": "string",
+        "IsActive": "boolean",
+        **_SYSTEM,
+    },
+}
+
+
+def rows(world: World, object_name: str, now: int, *, deleted: bool) -> list[Row]:
+    """Every record of an object that is visible at `now`, the soft-deleted ones too with `deleted`."""
+    if object_name == "User":
+        return [_user(owner, world.history_start) for owner in world.owners if world.history_start <= now]
+    found: list[Row] = []
+    for account in world.accounts:
+        row = account_row(account, now) if object_name == "Account" else _opportunity(account, now)
+        if row is not None and (deleted or not row["IsDeleted"]):
+            found.append(row)
+    return found
+
+
+def account_row(account: Account, now: int) -> dict[str, Any] | None:
+    """The account as Salesforce shows it; None before its creation and after the Recycle Bin lost it."""
+    if account.created_at > now:
+        return None
+    owner, plan, is_deleted, modified = account.owner, account.plan, False, account.created_at
+    for change in account.changes:
+        if change.at > now:
+            break
+        owner, plan, modified = change.owner or owner, change.plan or plan, change.at
+        is_deleted = is_deleted if change.deleted is None else change.deleted
+    if is_deleted and modified + RECYCLE_BIN_SECONDS <= now:
+        return None
+    return {
+        "Id": account.crm_id,
+        "IsDeleted": is_deleted,
+        "MasterRecordId": None,
+        "Name": account.name,
+        "Type": "Customer",
+        "ParentId": None,
+        "Industry": None,
+        "AnnualRevenue": None,
+        "NumberOfEmployees": None,
+        "Website": None,
+        "BillingCountry": None,
+        **_owner_fields(owner),
+        "CreatedDate": datetime_text(account.created_at),
+        "LastModifiedDate": datetime_text(modified),
+        "SystemModstamp": datetime_text(modified),
+        "LastActivityDate": None,
+        "External_Id__c": account.external_id,
+        "Segment__c": account.segment,
+        "Region__c": account.region,
+        "Plan__c": plan,
+    }
+
+
+def _opportunity(account: Account, now: int) -> dict[str, Any] | None:
+    closed_at = account.first_activity_at
+    if closed_at > now:
+        return None
+    written = datetime_text(closed_at)
+    return {
+        "Id": salesforce_id("006", f"opportunity:{account.external_id}"),
+        "IsDeleted": False,
+        "AccountId": account.crm_id,
+        "Name": f"{account.name} - New Business",
+        "StageName": "Closed Won",
+        "Amount": account.contract_seats * LIST_PRICE_CENTS * 12 / 100,
+        "Probability": 100.0,
+        "CloseDate": iso_day(closed_at),
+        "Type": "New Business",
+        "ForecastCategoryName": "Closed",
+        "IsClosed": True,
+        "IsWon": True,
+        **_owner_fields(account.owner),
+        "CreatedDate": written,
+        "LastModifiedDate": written,
+        "SystemModstamp": written,
+        "LastStageChangeDate": written,
+    }
+
+
+def _user(owner: Owner, created_at: int) -> dict[str, Any]:
+    written = datetime_text(created_at)
+    return {
+        "Id": owner.user_id,
+        "Username": owner.email,
+        "Email": owner.email,
+        "Name": owner.name,
+        "IsActive": True,
+        "CreatedDate": written,
+        "LastModifiedDate": written,
+        "SystemModstamp": written,
+    }
+
+
+def _owner_fields(owner: Owner) -> dict[str, str]:
+    return {"OwnerId": owner.user_id, "Owner.Name": owner.name, "Owner.Email": owner.email}

@@ -1,0 +1,137 @@
+"""One process and one port for all simulated vendors, with the simulation's own controls under `/_sim`."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from connectors.mixpanel.simulator import create_app as create_mixpanel
+from connectors.salesforce.simulator import create_app as create_salesforce
+from connectors.simulation.calendar import epoch, iso
+from connectors.simulation.faults import VENDORS, Fault
+from connectors.simulation.injection import asked_for
+from connectors.simulation.stage import Simulation
+from connectors.simulation.summary import summary
+from connectors.stripe.simulator import create_app as create_stripe
+from connectors.zendesk.simulator import create_app as create_zendesk
+from vitals.errors import UserError
+
+_APPS: Mapping[str, Callable[[Simulation], ASGIApp]] = {
+    "salesforce": create_salesforce,
+    "zendesk": create_zendesk,
+    "mixpanel": create_mixpanel,
+    "stripe": create_stripe,
+}
+
+
+class Controls:
+    """The endpoints under `/_sim`: the clock, the faults, injected items, and what is visible now."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    async def clock(self, _request: Request) -> Response:
+        """`GET /_sim/clock`."""
+        return JSONResponse(self._clock())
+
+    async def change_clock(self, request: Request) -> Response:
+        """`POST /_sim/clock` with any of `speed`, `paused`, `advance_to`."""
+        asked = await _object(request, {"speed", "paused", "advance_to"})
+        advance_to = asked.get("advance_to")
+        try:
+            self._simulation.clock.change(
+                speed=None if asked.get("speed") is None else float(asked["speed"]),
+                paused=None if asked.get("paused") is None else bool(asked["paused"]),
+                advance_to=epoch(advance_to) if isinstance(advance_to, str) else advance_to,
+            )
+        except (TypeError, ValueError) as error:
+            raise UserError("speed is a number and advance_to an instant in ISO 8601.") from error
+        return JSONResponse(self._clock())
+
+    async def faults(self, _request: Request) -> Response:
+        """`GET /_sim/faults`: the orders that wait."""
+        return JSONResponse({"items": self._simulation.faults.waiting()})
+
+    async def order_fault(self, request: Request) -> Response:
+        """`POST /_sim/faults` with `vendor`, `kind` and what else the kind takes."""
+        asked = await _object(request, set(Fault.__slots__) - {"fault_id"})
+        try:
+            fault = self._simulation.faults.order(Fault(**asked))
+        except TypeError as error:
+            raise UserError("a fault names its vendor and kind, and its figures are numbers.") from error
+        return JSONResponse({"fault_id": fault.fault_id}, 201)
+
+    async def clear_faults(self, _request: Request) -> Response:
+        """`DELETE /_sim/faults`: withdraws every order."""
+        self._simulation.faults.clear()
+        return Response(status_code=204)
+
+    async def inject(self, request: Request) -> Response:
+        """`POST /_sim/inject` with `kind`, `account` and what else the kind takes."""
+        at, ids = self._simulation.inject(asked_for(await _object(request, None)))
+        return JSONResponse({"source_time": iso(at), "ids": ids}, 201)
+
+    async def summary(self, _request: Request) -> Response:
+        """`GET /_sim/summary`: how many objects of each kind the vendors show now."""
+        now = self._simulation.clock.now_seconds()
+        return JSONResponse({"source_time": iso(now), **summary(self._simulation.world, now)})
+
+    def _clock(self) -> dict[str, Any]:
+        clock, world = self._simulation.clock, self._simulation.world
+        return {
+            "source_time": iso(clock.now()),
+            "speed": clock.speed,
+            "paused": clock.paused,
+            "history_start": iso(world.history_start),
+            "history_end": iso(world.history_end),
+            "world": world.name,
+        }
+
+
+async def _object(request: Request, known: set[str] | None) -> dict[str, Any]:
+    try:
+        asked = orjson.loads(await request.body() or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise UserError("the body is not JSON.") from error
+    if not isinstance(asked, dict):
+        raise UserError("the body is not a JSON object.")
+    if known is not None and (unknown := sorted(set(asked) - known)):
+        raise UserError(f"{unknown[0]} is not one of {', '.join(sorted(known))}.")
+    return asked
+
+
+async def _healthy(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _mistake(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)
+
+
+def create_app(simulation: Simulation, vendors: Iterable[str] = VENDORS) -> Starlette:
+    """The ASGI application of `vitals simulate`."""
+    controls = Controls(simulation)
+    routes: list[BaseRoute] = [Mount(f"/{vendor}", _APPS[vendor](simulation)) for vendor in vendors]
+    routes += [
+        Route("/_sim/clock", controls.clock, methods=["GET"]),
+        Route("/_sim/clock", controls.change_clock, methods=["POST"]),
+        Route("/_sim/faults", controls.faults, methods=["GET"]),
+        Route("/_sim/faults", controls.order_fault, methods=["POST"]),
+        Route("/_sim/faults", controls.clear_faults, methods=["DELETE"]),
+        Route("/_sim/inject", controls.inject, methods=["POST"]),
+        Route("/_sim/summary", controls.summary),
+        Route("/healthz", _healthy),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        simulation.clock.close()
+
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={UserError: _mistake})

@@ -1,0 +1,56 @@
+"""Every state that a ticket passes through, in the order in which an incremental export gives them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from connectors.simulation.world import NEVER, Ints, Tickets
+
+
+class Position(NamedTuple):
+    """A place in the export: the epoch second and the id of the last ticket given."""
+
+    second: int
+    ticket_id: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TicketVersions:
+    """Columns sorted by (`since`, ticket id): a version holds from `since` until `superseded_at`.
+
+    `place` is the ticket's row in `World.tickets`; `solved` tells whether this version is the solved one.
+    """
+
+    since: Ints
+    ticket_id: Ints
+    place: Ints
+    superseded_at: Ints
+    solved: Ints
+
+    def page(self, after: Position, now: int, visible_until: int, size: int) -> tuple[list[int], bool]:
+        """Versions in force at `now` that began after a position and by `visible_until`, and whether more follow."""
+        low = int(np.searchsorted(self.since, after.second))
+        while low < len(self.since) and (self.since[low], self.ticket_id[low]) <= after:
+            low += 1
+        high = int(np.searchsorted(self.since, visible_until, side="right"))
+        current = np.flatnonzero(self.superseded_at[low:high] > now) + low
+        return current[:size].tolist(), len(current) > size
+
+
+def ticket_versions(tickets: Tickets) -> TicketVersions:
+    """The versions of every ticket: opened, and solved.
+
+    A ticket that is solved no later than it is opened has one version, solved, from its opening on.
+    """
+    places = np.arange(len(tickets.ticket_id), dtype=np.int64)
+    twice = tickets.solved_at > tickets.opened_at
+    ends = twice & (tickets.solved_at < NEVER)
+    since = np.concatenate([tickets.opened_at, tickets.solved_at[ends]])
+    place = np.concatenate([places, places[ends]])
+    superseded_at = np.concatenate([np.where(twice, tickets.solved_at, NEVER), np.full(int(ends.sum()), NEVER)])
+    solved = np.concatenate([~twice, np.ones(int(ends.sum()), dtype=bool)]).astype(np.int64)
+    order = np.lexsort((tickets.ticket_id[place], since))
+    return TicketVersions(
+        since[order], tickets.ticket_id[place][order], place[order], superseded_at[order], solved[order]
+    )

@@ -1,0 +1,52 @@
+"""Stripe: subscriptions, invoices paid, and payments that failed."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from connectors.contract import Stream
+from connectors.http import FixedAuthorization, VendorHttp, Wire
+from connectors.pace import Pace
+from connectors.simulation.credentials import Credentials
+from connectors.stripe.client import API_VERSION, StripeClient, classify
+from connectors.stripe.stream import BillingStream
+from connectors.vendor_settings import VendorSettings
+from vitals.settings import Settings
+
+NAME = "stripe"
+topics = ("events.billing",)
+
+
+class StripeSettings(VendorSettings):
+    """Settings of this connector."""
+
+    model_config = SettingsConfigDict(env_prefix="VITALS_STRIPE_")
+
+    url: str = Field("https://api.stripe.com", description="Address of the API.")
+    key: SecretStr = Field(
+        SecretStr(""), description="Restricted key that may read customers, subscriptions, invoices and events."
+    )
+
+
+def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
+    """The streams of this connector. Sends nothing yet.
+
+    Raises:
+        UserError: a setting is missing or wrong.
+    """
+    own = StripeSettings.load()
+    url, key = own.url, own.key.get_secret_value()
+    if settings.simulator_url:
+        url, key = f"{settings.simulator_url.rstrip('/')}/{NAME}", Credentials().stripe_key
+    else:
+        own.require("key")
+    # 25 a second for each endpoint in the narrowest case.
+    endpoints = ("customers", "subscriptions", "invoices", "events")
+    http = VendorHttp(
+        NAME,
+        authorization=FixedAuthorization(f"Bearer {key}"),
+        classify_first=classify,
+        paces={name: Pace(25, 1.0, burst=5) for name in endpoints} if settings.vendor_pacing else {},
+        wire=wire,
+        headers={"Stripe-Version": API_VERSION},
+    )
+    return [BillingStream(StripeClient(http, url.rstrip("/")))]

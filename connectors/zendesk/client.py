@@ -1,0 +1,114 @@
+"""Zendesk Support's incremental exports, and its OAuth token by client credentials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from connectors.http import TokenAuthorization, TruncatedBodyError, VendorHttp
+from vitals.errors import FatalError, RetriableError
+
+PAGE_OBJECTS = 1_000
+EXPORTS = "exports"
+"""Name of the pace of the incremental exports, which share one limit."""
+
+_TOO_RECENT = "Too recent start_time"
+_REFUSED_TOKEN = "Zendesk refuses the client credentials ({reason}): check VITALS_ZENDESK_CLIENT_ID and _CLIENT_SECRET."  # noqa: S105
+
+
+def client_credentials(http: VendorHttp, url: str, client_id: str, client_secret: str) -> TokenAuthorization:
+    """Tokens of a confidential OAuth client: no refresh token is involved, so none can be lost between processes."""
+    asked = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "scope": "read",
+    }
+
+    def obtain() -> str:
+        answer = http.send("POST", f"{url}/oauth/tokens", json=asked, tolerate=(400, 401, 403))
+        if answer.status not in (200, 201):
+            raise FatalError(_REFUSED_TOKEN.format(reason=" ".join(str(answer.body).split())[:200]))
+        try:
+            return str(answer.body["access_token"])
+        except (KeyError, TypeError) as error:
+            raise RetriableError("Zendesk's token answer has no access_token.") from error
+
+    return TokenAuthorization(obtain)
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationsPage:
+    """Part of the time export. `end_time` is the epoch second of its last item, where the next request begins."""
+
+    organizations: Sequence[dict[str, Any]]
+    end_time: int
+    end_of_stream: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TicketsPage:
+    """Part of the cursor export; each ticket holds its `metric_set`."""
+
+    tickets: Sequence[dict[str, Any]]
+    after_cursor: str | None
+    end_of_stream: bool
+    at: datetime
+
+
+class CursorRefusedError(RetriableError):
+    """Zendesk does not know a cursor any more: the export begins again from a time."""
+
+
+class ZendeskClient:
+    """The two exports that the stream needs."""
+
+    def __init__(self, http: VendorHttp, url: str) -> None:
+        self._http = http
+        self._api = f"{url}/api/v2/incremental"
+
+    def organizations(self, start_time: int) -> OrganizationsPage:
+        """Organizations changed since an epoch second, those of that second too; none where it is too recent."""
+        asked = {"start_time": start_time, "per_page": PAGE_OBJECTS}
+        answer = self._http.get(f"{self._api}/organizations.json", asked, pace=EXPORTS, tolerate=(422,))
+        if answer.status == 422:
+            if _TOO_RECENT not in answer.body:
+                raise FatalError(f"Zendesk refuses the organizations from {start_time}: {answer.body[:300]}")
+            return OrganizationsPage((), start_time, True, answer.at)
+        body = _object(answer.body)
+        return OrganizationsPage(
+            body["organizations"], int(body.get("end_time") or start_time), bool(body["end_of_stream"]), answer.at
+        )
+
+    def tickets(self, *, cursor: str | None, start_time: int) -> TicketsPage:
+        """Tickets after a cursor, or where there is none yet from an epoch second on.
+
+        Raises:
+            CursorRefusedError: the cursor is not valid any more.
+        """
+        place: dict[str, Any] = {"start_time": start_time} if cursor is None else {"cursor": cursor}
+        asked = {**place, "per_page": PAGE_OBJECTS, "include": "metric_sets"}
+        answer = self._http.get(
+            f"{self._api}/tickets/cursor.json", asked, pace=EXPORTS, tolerate=() if cursor is None else (400, 410, 422)
+        )
+        if answer.status != 200:
+            raise CursorRefusedError(f"Zendesk refuses the stored cursor: {answer.body[:300]}")
+        body = _object(answer.body)
+        # Depending on the endpoint, side-loads stand beside the tickets or inside each.
+        beside = {one["ticket_id"]: one for one in body.get("metric_sets") or ()}
+        tickets = [
+            {**ticket, "metric_set": beside[ticket["id"]]} if ticket.get("id") in beside else ticket
+            for ticket in body["tickets"]
+        ]
+        return TicketsPage(tickets, body.get("after_cursor"), bool(body["end_of_stream"]), answer.at)
+
+    def close(self) -> None:
+        """Closes connections."""
+        self._http.close()
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict) or "end_of_stream" not in body:
+        raise TruncatedBodyError("Zendesk's export has no end_of_stream.")
+    return body

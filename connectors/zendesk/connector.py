@@ -1,0 +1,68 @@
+"""Zendesk Support: tickets, linked to accounts through their organizations."""
+
+import base64
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from connectors.contract import Stream
+from connectors.http import Authorization, FixedAuthorization, VendorHttp, Wire
+from connectors.pace import Pace
+from connectors.simulation.credentials import Credentials
+from connectors.vendor_settings import VendorSettings
+from connectors.zendesk.client import EXPORTS, ZendeskClient, client_credentials
+from connectors.zendesk.stream import TicketStream
+from vitals.settings import Settings
+
+NAME = "zendesk"
+topics = ("events.support",)
+
+
+class ZendeskSettings(VendorSettings):
+    """Settings of this connector."""
+
+    model_config = SettingsConfigDict(env_prefix="VITALS_ZENDESK_")
+
+    url: str = Field("", description="Address of the account, such as https://northwind.zendesk.com.")
+    client_id: str = Field("", description="Identifier of a confidential OAuth client.")
+    client_secret: SecretStr = Field(SecretStr(""), description="Secret of the OAuth client.")
+    email: str = Field("", description="Administrator whose API token is used; only until Zendesk ends API tokens.")
+    api_token: SecretStr = Field(SecretStr(""), description="API token, instead of an OAuth client.")
+
+
+def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
+    """The streams of this connector. Sends nothing yet.
+
+    Raises:
+        UserError: a setting is missing or wrong.
+    """
+    own = ZendeskSettings.load()
+    if settings.simulator_url:
+        demo = Credentials()
+        own = ZendeskSettings(
+            url=f"{settings.simulator_url.rstrip('/')}/{NAME}",
+            client_id=demo.zendesk_client_id,
+            client_secret=SecretStr(demo.zendesk_client_secret),
+            email="",
+            api_token=SecretStr(""),
+        )
+    url = own.url.rstrip("/")
+    http = VendorHttp(
+        NAME,
+        authorization=_authorization(own, wire),
+        # 10 a minute, and less than one at a time would let two streams' bursts meet.
+        paces={EXPORTS: Pace(10, 60.0, burst=1)} if settings.vendor_pacing else {},
+        wire=wire,
+    )
+    return [TicketStream(ZendeskClient(http, url))]
+
+
+def _authorization(own: ZendeskSettings, wire: Wire | None) -> Authorization:
+    if own.email:
+        own.require("url", "api_token")
+        # The literal `/token` belongs to the user name.
+        user = f"{own.email}/token:{own.api_token.get_secret_value()}"
+        return FixedAuthorization("Basic " + base64.b64encode(user.encode()).decode())
+    own.require("url", "client_id", "client_secret")
+    http = VendorHttp(NAME, wire=wire)
+    return client_credentials(http, own.url.rstrip("/"), own.client_id, own.client_secret.get_secret_value())

@@ -1,0 +1,108 @@
+"""Zendesk tickets and organizations to canonical events and links to accounts. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from connectors.contract import Mapped, MappedEvent, RawObject, State
+from connectors.fields import account_identity, crm_account_id, epoch_instant, iso, iso_instant, required, text
+from connectors.promises import is_new
+from vitals.errors import BadRecordError
+
+TICKET = "ticket"
+ORGANIZATION = "organization"
+
+MARGIN = timedelta(hours=1)
+"""Zendesk hides a ticket for a minute after each change, so one that is changed soon after its opening first shows when
+its opening has already been promised. What happened within this time before the promise is told again; it is the
+allowed lateness of `events.support`, so the days concerned are not sealed and nothing counts twice."""
+
+
+def organization_entry(organization_id: object) -> str:
+    """The state entry that links an organization to an account."""
+    return f"org/{organization_id}"
+
+
+def organization_link(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What the state keeps of an organization: its external id (the CRM's id of the account) and its version."""
+    external_id = text(body.get("external_id"))
+    return {"external_id": crm_account_id(external_id) or external_id, "updated_at": body.get("updated_at")}
+
+
+def map_object(raw: RawObject, state: State) -> Mapped:
+    """An organization's link, or a ticket's events: `support.ticket_opened`, and `support.ticket_solved` with the
+    seconds from the one to the other.
+
+    Raises:
+        BadRecordError: a field that every object of its type has is missing or malformed.
+    """
+    if raw.object_type == ORGANIZATION:
+        entry = organization_entry(required(raw.body, "id"))
+        return Mapped(state={entry: organization_link(raw.body)})
+    return _map_ticket(raw.body, state)
+
+
+def _map_ticket(ticket: Any, state: State) -> Mapped:
+    ticket_id = str(required(ticket, "id"))
+    if ticket.get("status") == "deleted" and ticket.get("created_at") is None:
+        return Mapped()  # scrubbed: nothing is left to read
+    created_at = iso_instant(required(ticket, "created_at"), "created_at")
+    solved_at = _solved_at(ticket, ticket_id)
+    version = epoch_instant(required(ticket, "generated_timestamp"), "generated_timestamp")
+    opened = is_new(created_at, version, state, MARGIN)
+    account, properties, requester = _account(ticket, state), _properties(ticket), ticket.get("requester_id")
+
+    def event(kind: str, event_time: datetime, **more: Any) -> MappedEvent:
+        return MappedEvent(
+            kind=kind,
+            object_type=TICKET,
+            source_id=ticket_id,
+            event_time=event_time,
+            account_ref=account,
+            user=None if requester is None else str(requester),
+            **more,
+        )
+
+    events = []
+    if opened:
+        events.append(event("support.ticket_opened", created_at, properties=properties))
+    if solved_at is not None and (opened or is_new(solved_at, version, state, MARGIN)):
+        lasted = solved_at - created_at
+        quality = {"quality": "opened_after_solved"} if lasted < timedelta() else {}
+        events.append(
+            event(
+                "support.ticket_solved",
+                solved_at,
+                # A ticket that is opened again is solved once more, at another time.
+                occurrence=iso(solved_at),
+                value=max(Decimal(lasted // timedelta(microseconds=1)) / 1_000_000, Decimal(0)),
+                properties=properties | quality,
+            )
+        )
+    return Mapped(events=tuple(events))
+
+
+def _solved_at(ticket: Mapping[str, Any], ticket_id: str) -> datetime | None:
+    metrics = ticket.get("metric_set")
+    solved_at = metrics.get("solved_at") if isinstance(metrics, Mapping) else None
+    if solved_at is not None:
+        return iso_instant(solved_at, "metric_set.solved_at")
+    if ticket.get("status") in ("solved", "closed"):
+        raise BadRecordError(f"Ticket {ticket_id} is {ticket['status']} but has no metric_set.solved_at.")
+    return None
+
+
+def _account(ticket: Mapping[str, Any], state: State) -> str | None:
+    """The account that the ticket's organization is linked to, else the organization's own name for it."""
+    organization = ticket.get("organization_id")
+    if organization is None:
+        return None
+    linked = (state.get(organization_entry(organization)) or {}).get("external_id")
+    return account_identity(linked) if linked else f"zendesk:organization:{organization}"
+
+
+def _properties(ticket: Mapping[str, Any]) -> dict[str, str]:
+    channel = ticket["via"].get("channel") if isinstance(ticket.get("via"), Mapping) else None
+    found = {"priority": ticket.get("priority"), "type": ticket.get("type"), "channel": channel}
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}
