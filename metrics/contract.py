@@ -1,0 +1,60 @@
+"""What a metric is: one aggregate expression over the canonical event table, with its grain and mergeable kind.
+
+The expression is Ibis, so that every engine runs the same definition. The event table has the columns of
+`schemas/avro/Event.avsc`; `event_time` is a UTC timestamp, `value` a DECIMAL(38,6), `properties` a map of strings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import ibis
+from ibis import Table
+from ibis.expr.types import BooleanValue, Value
+
+MergeKind = Literal["count", "sum", "min", "max", "distinct", "last"]
+Grain = Literal["day"]
+
+EVENTS = ibis.table(
+    {
+        "event_id": "string",
+        "account_id": "string",
+        "user_id": "string",
+        "kind": "string",
+        "source": "string",
+        "event_time": "timestamp",
+        "value": "decimal(38,6)",
+        "properties": "map<string, string>",
+    },
+    name="events",
+)
+"""The canonical event table that every expression is written over."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one events topic.
+
+    `where` picks the events. `measure` gives what is summed, compared or told apart; None for a count. How two partial
+    values of a window merge follows from `merge`: counts and sums add, minima and maxima compare, distinct values
+    unite, and last takes the value of the newest event (by event time, then event id).
+    """
+
+    name: str
+    topic: str
+    merge: MergeKind
+    where: Callable[[Table], BooleanValue]
+    unit: str
+    owner: str
+    description: str
+    measure: Callable[[Table], Value] | None = None
+    grains: tuple[Grain, ...] = ("day",)
+
+    def __post_init__(self) -> None:
+        if (self.measure is None) != (self.merge == "count"):
+            raise ValueError(f"Metric {self.name}: a count has no measure, every other kind has one.")
+
+
+def of_kind(*kinds: str) -> Callable[[Table], BooleanValue]:
+    """Picks the events of the given kinds."""
+    return lambda events: events.kind.isin(kinds)

@@ -1,0 +1,14 @@
+"""Resolution time: the sum, so that any mean can be taken from it exactly."""
+
+from metrics.contract import Metric
+
+METRIC = Metric(
+    name="support.resolution_seconds",
+    topic="events.support",
+    merge="sum",
+    where=lambda events: (events.kind == "support.ticket_solved") & events.value.notnull(),
+    measure=lambda events: events.value,
+    unit="seconds",
+    owner="support",
+    description="Sum of the time from opened to solved over the tickets solved in the window.",
+)
