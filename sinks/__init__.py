@@ -1,0 +1,1 @@
+"""Sinks: what the streams publish, written to stores that answer questions."""

@@ -1,0 +1,34 @@
+"""Starts a sink's process."""
+
+import gc
+from collections.abc import Callable
+
+from sinks.consumption import Consumption
+from sinks.dead_letters import DeadLetters
+from sinks.destination import Destination
+from vitals.avro import AvroSerde, Registry
+from vitals.clock import WallClock
+from vitals.process import start_process
+from vitals.settings import Settings
+
+
+def run_sink(name: str, make_destination: Callable[[Settings], Destination]) -> None:
+    """Runs a sink until a signal ends the process.
+
+    Raises:
+        UserError: a setting is wrong.
+        FatalError: what no retry mends.
+    """
+    settings, health, stopping = start_process(f"sink {name}")
+    tune_collector()
+    destination = make_destination(settings)
+    serde = AvroSerde(Registry(settings.registry_url))
+    dead_letters = DeadLetters(settings, serde, WallClock(), destination.name)
+    Consumption(settings, serde, destination, dead_letters, stopping, health.ready).run()
+
+
+def tune_collector() -> None:
+    """Lets Python's cycle collector run rarely: decoded bundles are large trees without cycles, freed by reference
+    counts alone, and walking them again and again halves the speed of a bulk load."""
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)

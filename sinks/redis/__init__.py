@@ -1,0 +1,1 @@
+"""Live scores, their changes and the newest usage into Redis or Valkey."""

@@ -1,0 +1,1 @@
+"""Profiles, metric values, health scores and counts into PostgreSQL or TimescaleDB."""

@@ -1,0 +1,97 @@
+-- Statements of the sink, by name. Columns arrive as one array literal each; unnest makes rows of them again.
+-- Every upsert keeps the greater revision; an equal one is the same value, so it is not written again.
+
+-- name: claim_offsets
+insert into sink_offsets (sink, topic, partition, next_offset)
+select %(sink)s, topic, partition, lowest
+  from unnest(%(topics)s::text[], %(partitions)s::smallint[], %(lowest)s::bigint[]) as s (topic, partition, lowest)
+    on conflict (sink, topic, partition) do nothing;
+
+-- name: read_offsets
+select o.topic, o.partition, o.next_offset
+  from sink_offsets o
+  join unnest(%(topics)s::text[], %(partitions)s::smallint[]) as s (topic, partition) using (topic, partition)
+ where o.sink = %(sink)s;
+
+-- name: move_offsets
+update sink_offsets o
+   set next_offset = s.next_offset
+  from unnest(%(topics)s::text[], %(partitions)s::smallint[], %(expected)s::bigint[], %(next_offsets)s::bigint[])
+       as s (topic, partition, expected, next_offset)
+ where o.sink = %(sink)s
+   and o.topic = s.topic
+   and o.partition = s.partition
+   and o.next_offset = s.expected;
+
+-- name: upsert_account_profiles
+insert into account_profiles as held
+       (account_id, valid_from, crm_id, name, segment, owner, region, plan, created_at, deleted)
+select * from unnest(%(account_id)s::uuid[], %(valid_from)s::timestamptz[], %(crm_id)s::text[], %(name)s::text[],
+                     %(segment)s::text[], %(owner)s::text[], %(region)s::text[], %(plan)s::text[],
+                     %(created_at)s::timestamptz[], %(deleted)s::boolean[])
+    on conflict (account_id, valid_from) do update
+   set crm_id = excluded.crm_id, name = excluded.name, segment = excluded.segment, owner = excluded.owner,
+       region = excluded.region, plan = excluded.plan, created_at = excluded.created_at, deleted = excluded.deleted;
+
+-- name: upsert_metric_values
+insert into metric_values as held
+       (account_id, metric, grain, window_start, value, partition, definition_version, rank, position)
+select * from unnest(%(account_id)s::uuid[], %(metric)s::text[], %(grain)s::text[], %(window_start)s::timestamptz[],
+                     %(value)s::numeric[], %(partition)s::smallint[], %(definition_version)s::integer[],
+                     %(rank)s::smallint[], %(position)s::bigint[])
+    on conflict (account_id, metric, grain, window_start) do update
+   set value = excluded.value, partition = excluded.partition, definition_version = excluded.definition_version,
+       rank = excluded.rank, position = excluded.position
+ where (excluded.definition_version, excluded.rank, excluded.position)
+       > (held.definition_version, held.rank, held.position);
+
+-- name: upsert_health_scores
+insert into health_scores as held
+       (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position)
+select account_id, tick, model, score, band, trend, coverage, contributions::bigint[], signal_values::float8[],
+       partition, position
+  from unnest(%(account_id)s::uuid[], %(tick)s::timestamptz[], %(model)s::text[], %(score)s::bigint[], %(band)s::text[],
+              %(trend)s::text[], %(coverage)s::bigint[], %(contributions)s::text[], %(signal_values)s::text[],
+              %(partition)s::smallint[], %(position)s::bigint[])
+       as s (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position)
+    on conflict (account_id, model, tick) do update
+   set score = excluded.score, band = excluded.band, trend = excluded.trend, coverage = excluded.coverage,
+       contributions = excluded.contributions, signal_values = excluded.signal_values, partition = excluded.partition,
+       position = excluded.position
+ where excluded.position > held.position;
+
+-- name: upsert_health_live
+insert into health_live as held
+       (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position,
+        newest_ingested_at, watermark)
+select account_id, tick, model, score, band, trend, coverage, contributions::bigint[], signal_values::float8[],
+       partition, position, newest_ingested_at, watermark
+  from unnest(%(account_id)s::uuid[], %(tick)s::timestamptz[], %(model)s::text[], %(score)s::bigint[], %(band)s::text[],
+              %(trend)s::text[], %(coverage)s::bigint[], %(contributions)s::text[], %(signal_values)s::text[],
+              %(partition)s::smallint[], %(position)s::bigint[], %(newest_ingested_at)s::timestamptz[],
+              %(watermark)s::timestamptz[])
+       as s (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position,
+             newest_ingested_at, watermark)
+    on conflict (account_id, model) do update
+   set tick = excluded.tick, score = excluded.score, band = excluded.band, trend = excluded.trend,
+       coverage = excluded.coverage, contributions = excluded.contributions, signal_values = excluded.signal_values,
+       partition = excluded.partition, position = excluded.position,
+       newest_ingested_at = excluded.newest_ingested_at, watermark = excluded.watermark
+ where excluded.position > held.position;
+
+-- name: upsert_watermarks
+insert into watermarks as held (input_topic, partition, watermark, sealed_through, newest_ingested_at, position)
+select * from unnest(%(input_topic)s::text[], %(partition)s::smallint[], %(watermark)s::timestamptz[],
+                     %(sealed_through)s::timestamptz[], %(newest_ingested_at)s::timestamptz[], %(position)s::bigint[])
+    on conflict (input_topic, partition) do update
+   set watermark = excluded.watermark, sealed_through = excluded.sealed_through,
+       newest_ingested_at = excluded.newest_ingested_at, position = excluded.position
+ where excluded.position > held.position;
+
+-- name: upsert_pipeline_counts
+insert into pipeline_counts as held (stage, name, partition, kind, fate, count, position)
+select * from unnest(%(stage)s::text[], %(name)s::text[], %(partition)s::smallint[], %(kind)s::text[],
+                     %(fate)s::text[], %(count)s::bigint[], %(position)s::bigint[])
+    on conflict (stage, name, partition, kind, fate) do update
+   set count = excluded.count, position = excluded.position
+ where excluded.position > held.position;

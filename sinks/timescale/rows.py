@@ -1,0 +1,206 @@
+"""Deliveries as rows of tables: one row a key, the one with the greatest revision. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from sinks.delivery import (
+    ACCOUNTS,
+    HEALTH_SCORES,
+    METRICS_VALUES,
+    PIPELINE_COUNTS,
+    Delivery,
+    canonical_account_id,
+)
+from sinks.timescale.columns import Column, nested, number_array, plain, quoted
+from vitals.errors import BadRecordError
+
+Row = tuple[Any, ...]
+Rows = dict[str, dict[Row, Row]]
+"""By table: key to row."""
+
+BANDS = frozenset({"healthy", "watch", "at_risk", "unknown"})
+TRENDS = frozenset({"up", "flat", "down"})
+
+CONNECTOR_PARTITION = -1
+
+_SCORE_COLUMNS: dict[str, Column] = {
+    "account_id": plain,
+    "tick": plain,
+    "model": quoted,
+    "score": plain,
+    "band": quoted,
+    "trend": quoted,
+    "coverage": plain,
+    "contributions": nested,
+    "signal_values": nested,
+    "partition": plain,
+    "position": plain,
+}
+
+COLUMNS: Mapping[str, Mapping[str, Column]] = MappingProxyType(
+    {
+        "account_profiles": {
+            "account_id": plain,
+            "valid_from": plain,
+            "crm_id": quoted,
+            "name": quoted,
+            "segment": quoted,
+            "owner": quoted,
+            "region": quoted,
+            "plan": quoted,
+            "created_at": plain,
+            "deleted": plain,
+        },
+        "metric_values": {
+            "account_id": plain,
+            "metric": quoted,
+            "grain": quoted,
+            "window_start": plain,
+            "value": plain,
+            "partition": plain,
+            "definition_version": plain,
+            "rank": plain,
+            "position": plain,
+        },
+        "health_scores": _SCORE_COLUMNS,
+        "health_live": _SCORE_COLUMNS | {"newest_ingested_at": plain, "watermark": plain},
+        "watermarks": {
+            "input_topic": quoted,
+            "partition": plain,
+            "watermark": plain,
+            "sealed_through": plain,
+            "newest_ingested_at": plain,
+            "position": plain,
+        },
+        "pipeline_counts": {
+            "stage": quoted,
+            "name": quoted,
+            "partition": plain,
+            "kind": quoted,
+            "fate": quoted,
+            "count": plain,
+            "position": plain,
+        },
+    }
+)
+"""The columns of every table that the sink writes, in the order of a row's values."""
+
+
+def rows_of(deliveries: Iterable[Delivery]) -> Rows:
+    """The rows of a batch. Of two rows with one key the greater revision stays; of two profiles the later one.
+
+    Raises:
+        BadRecordError: a record holds what its table cannot.
+    """
+    rows: Rows = {table: {} for table in COLUMNS}
+    for delivery in deliveries:
+        _ADD[delivery.topic](rows, delivery.record)
+    return {table: by_key for table, by_key in rows.items() if by_key}
+
+
+def parameters(table: str, rows: Iterable[Row]) -> dict[str, str]:
+    """The rows as the parameters of the table's upsert: an array literal a column."""
+    return {
+        name: column(values)
+        for (name, column), values in zip(COLUMNS[table].items(), zip(*rows, strict=True), strict=True)
+    }
+
+
+def _add_profile(rows: Rows, record: Mapping[str, Any]) -> None:
+    account_id = canonical_account_id(record["account_id"])
+    key = (account_id, record["valid_from"])
+    rows["account_profiles"][key] = (account_id, *(record[name] for name in _PROFILE_FIELDS))
+
+
+_PROFILE_FIELDS = tuple(COLUMNS["account_profiles"])[1:]
+
+
+def _add_metric_values(rows: Rows, record: Mapping[str, Any]) -> None:
+    held = rows["metric_values"]
+    partition, topic, position = record["input_partition"], record["input_topic"], record["next_offset"]
+    revision = (record["definition_version"], record["rank"], position)
+    for account in record["accounts"]:
+        account_id = canonical_account_id(account["account_id"])
+        for value in account["values"]:
+            key = (account_id, value["metric"], value["grain"], value["window_start"])
+            present = held.get(key)
+            if present is None or present[-3:] < revision:
+                held[key] = (*key, value["value"], partition, *revision)
+    # What reconciliation writes about the past says nothing about how far the stream is.
+    if record["last_part"] and record["rank"] == 0:
+        _add_watermark(rows, topic, partition, record, position)
+        _add_counts(rows, "rollup", topic, partition, record["counts"], position)
+
+
+def _add_scores(rows: Rows, record: Mapping[str, Any]) -> None:
+    live = record["live"]
+    held = rows["health_live" if live else "health_scores"]
+    model, partition, position = record["model"], record["partition"], record["position"]
+    freshness = (record["newest_ingested_at"], record["watermark"]) if live else ()
+    for account in record["accounts"]:
+        account_id = canonical_account_id(account["account_id"])
+        for score in account["scores"]:
+            band, trend, tick = score["band"], score["trend"], score["tick"]
+            if band not in BANDS or trend not in TRENDS:
+                raise BadRecordError(f"Band {band!r} with trend {trend!r} is not one that a health score has.")
+            key = (account_id, model) if live else (account_id, model, tick)
+            present = held.get(key)
+            if present is None or present[_POSITION] < position:
+                held[key] = (
+                    account_id,
+                    tick,
+                    model,
+                    score["score"],
+                    band,
+                    trend,
+                    score["coverage"],
+                    number_array(score["contributions"]),
+                    number_array(score["signal_values"]),
+                    partition,
+                    position,
+                    *freshness,
+                )
+    _add_watermark(rows, HEALTH_SCORES, partition, record, position)
+
+
+_POSITION = tuple(_SCORE_COLUMNS).index("position")
+
+
+def _add_watermark(rows: Rows, topic: str, partition: int, record: Mapping[str, Any], position: int) -> None:
+    held = rows["watermarks"]
+    present = held.get((topic, partition))
+    if present is None or present[-1] < position:
+        held[(topic, partition)] = (
+            topic,
+            partition,
+            record["watermark"],
+            record["sealed_through"],
+            record["newest_ingested_at"],
+            position,
+        )
+
+
+def _add_pipeline_counts(rows: Rows, record: Mapping[str, Any]) -> None:
+    _add_counts(rows, record["stage"], record["name"], CONNECTOR_PARTITION, record["counts"], record["position"])
+
+
+def _add_counts(
+    rows: Rows, stage: str, name: str, partition: int, counts: Iterable[Mapping[str, Any]], position: int
+) -> None:
+    held = rows["pipeline_counts"]
+    for count in counts:
+        key = (stage, name, partition, count["kind"], count["fate"])
+        present = held.get(key)
+        if present is None or present[-1] < position:
+            held[key] = (*key, count["count"], position)
+
+
+_ADD: Mapping[str, Callable[[Rows, Mapping[str, Any]], None]] = MappingProxyType(
+    {
+        ACCOUNTS: _add_profile,
+        METRICS_VALUES: _add_metric_values,
+        HEALTH_SCORES: _add_scores,
+        PIPELINE_COUNTS: _add_pipeline_counts,
+    }
+)

@@ -1,0 +1,179 @@
+"""The schema's single source: tables, keys, indexes and views of PostgreSQL (docs/design/0001).
+
+Migrations are proven equal to this metadata. Instants are UTC; amounts are exact decimals or integers in 10^-6 units,
+never binary floats, because sums of those depend on the order.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_index",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+_instant = DateTime(timezone=True)
+
+account_profiles = Table(
+    "account_profiles",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("valid_from", _instant, nullable=False, comment="Source time from which this version holds."),
+    Column("crm_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("segment", Text),
+    Column("owner", Text),
+    Column("region", Text),
+    Column("plan", Text),
+    Column("created_at", _instant, nullable=False),
+    Column("deleted", Boolean, nullable=False, server_default=text("false")),
+    PrimaryKeyConstraint("account_id", "valid_from"),
+)
+
+metric_values = Table(
+    "metric_values",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("grain", Text, nullable=False),
+    Column("window_start", _instant, nullable=False),
+    Column("value", Numeric(38, 6), nullable=False, comment="Absolute value of the window, in the metric's unit."),
+    Column("partition", SmallInteger, nullable=False),
+    # The revision, most significant first: the greater one wins.
+    Column("definition_version", Integer, nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    # Ends in the window, so "newest first" is a backward scan of it.
+    PrimaryKeyConstraint("account_id", "metric", "grain", "window_start"),
+    Index(None, "account_id", "window_start"),
+)
+
+
+def _score_columns() -> list[Column[object]]:
+    return [
+        Column("account_id", Uuid, nullable=False),
+        Column("tick", _instant, nullable=False),
+        Column("model", Text, nullable=False),
+        Column("score", BigInteger, comment="10^-6 points; null where no signal applies."),
+        Column("band", Text, nullable=False),
+        Column("trend", Text, nullable=False),
+        Column("coverage", BigInteger, nullable=False, comment="10^-6."),
+        Column("contributions", ARRAY(BigInteger), nullable=False, comment="10^-6 points, by the model's signals."),
+        Column("signal_values", ARRAY(Double), nullable=False),
+        Column("partition", SmallInteger, nullable=False),
+        Column("position", BigInteger, nullable=False),
+    ]
+
+
+health_scores = Table(
+    "health_scores",
+    metadata,
+    *_score_columns(),
+    PrimaryKeyConstraint("account_id", "model", "tick"),
+    # The portfolio's history: all accounts of some ticks.
+    Index(None, "tick", "model"),
+)
+
+health_live = Table(
+    "health_live",
+    metadata,
+    *_score_columns(),
+    Column("newest_ingested_at", _instant),
+    Column("watermark", _instant),
+    PrimaryKeyConstraint("account_id", "model"),
+    Index(None, "partition"),
+)
+
+health_models = Table(
+    "health_models",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("definition", JSONB, nullable=False, comment="The parsed YAML."),
+)
+
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("input_topic", Text, nullable=False),
+    Column("partition", SmallInteger, nullable=False),
+    Column("watermark", _instant),
+    Column("sealed_through", _instant),
+    Column("newest_ingested_at", _instant),
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("input_topic", "partition"),
+)
+
+pipeline_counts = Table(
+    "pipeline_counts",
+    metadata,
+    Column("stage", Text, nullable=False, comment="connector or rollup."),
+    Column("name", Text, nullable=False, comment="Stream, or events topic."),
+    Column("partition", SmallInteger, nullable=False, comment="-1 for connectors."),
+    Column("kind", Text, nullable=False),
+    Column("fate", Text, nullable=False),
+    Column("count", BigInteger, nullable=False, comment="Absolute."),
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("stage", "name", "partition", "kind", "fate"),
+)
+
+sink_offsets = Table(
+    "sink_offsets",
+    metadata,
+    Column("sink", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", SmallInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False, comment="First offset that is not in the tables."),
+    PrimaryKeyConstraint("sink", "topic", "partition"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("password_hash", Text, comment="argon2; null until the first password is set."),
+    Column("role", Text, nullable=False),
+    Column("created_at", _instant, nullable=False, server_default=text("now()")),
+    UniqueConstraint("email"),
+)
+
+one_time_links = Table(
+    "one_time_links",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", _instant, nullable=False),
+    Column("used_at", _instant),
+)
+
+VIEWS = {
+    "accounts": """
+        select distinct on (account_id)
+               account_id, valid_from, crm_id, name, segment, owner, region, plan, created_at, deleted
+          from account_profiles
+         order by account_id, valid_from desc
+    """,
+}
+"""Views by name, with the query of each."""
