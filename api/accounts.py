@@ -1,0 +1,228 @@
+"""Accounts: the portfolio as a list, and one account with what its score is made of."""
+
+from datetime import datetime
+from typing import Annotated, Any, LiteralString
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import cursor
+from api.account_rows import ACCOUNT_EXAMPLE, AccountRow, Band, points, row_fields
+from api.auth.identity import SIGNED_IN
+from api.context import Context
+from api.cursor import Order, Sort
+from api.database import fetch_all, fetch_one, sql
+from api.problems import ProblemError, documented
+from api.receipts import RECEIPT_EXAMPLE, Receipt, current_model, receipt_for
+
+router = APIRouter(tags=["accounts"], dependencies=[SIGNED_IN])
+
+LARGEST_PAGE = 500
+
+CONTRIBUTIONS_EXAMPLE: list[Any] = [
+    {
+        "signal": "usage_volume",
+        "label": "Product events in 28 days against the account's own level",
+        "group": "usage",
+        "weight": 25,
+        "contribution": 43.120482,
+        "value": 0.81,
+        "unit": "ratio",
+    },
+    {
+        "signal": "resolution_time",
+        "label": "Mean days to solve a ticket, solved in 56 days",
+        "group": "support",
+        "weight": 10,
+        "contribution": 20.0,
+        "value": 1.5,
+        "unit": "days",
+    },
+    {
+        "signal": "failed_payments",
+        "label": "Failed payments in 92 days",
+        "group": "commercial",
+        "weight": 5,
+        "contribution": None,
+        "value": None,
+        "unit": "payments",
+    },
+]
+
+
+class AccountsPage(BaseModel):
+    """One page of the portfolio."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [ACCOUNT_EXAMPLE],
+                    "next_cursor": "WyJzY29yZSIsImFzYyIsWzAsNjMxMjA0ODJdLCI3ZDJhIl0",
+                    "total": 1204,
+                    "receipt": RECEIPT_EXAMPLE,
+                }
+            ]
+        }
+    )
+
+    items: list[AccountRow] = Field(description="Accounts in the order asked for.")
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` for the next page; null on the last.",
+        examples=["WyJzY29yZSIsImFzYyIsWzAsNjMxMjA0ODJdLCI3ZDJhIl0"],
+    )
+    total: int = Field(description="Accounts that match, on all pages.", examples=[1204])
+    receipt: Receipt = Field(description="What the scores rest on.")
+
+
+class Contribution(BaseModel):
+    """What one signal adds to the score."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": CONTRIBUTIONS_EXAMPLE})
+
+    signal: str = Field(description="Name of the signal in the health model.", examples=["usage_volume"])
+    label: str = Field(description="What it measures, for people.", examples=["Failed payments in 92 days"])
+    group: str = Field(description="Group of signals.", examples=["usage"])
+    weight: float = Field(description="Weight in the model.", examples=[25])
+    contribution: float | None = Field(
+        description="Points it adds: those of all signals sum to the score. Null where it does not apply.",
+        examples=[43.120482],
+    )
+    value: float | None = Field(
+        description="Its value before the curve, in `unit`; null where it does not apply.", examples=[0.81]
+    )
+    unit: str | None = Field(description="Unit of the value.", examples=["ratio"])
+
+
+class AccountDetail(AccountRow):
+    """One account, with what its score is made of."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **ACCOUNT_EXAMPLE,
+                    "crm_id": "001xx000003DGbYAAW",
+                    "created_at": "2019-03-02T09:30:00Z",
+                    "model": "health-2026-11",
+                    "contributions": CONTRIBUTIONS_EXAMPLE,
+                    "receipt": RECEIPT_EXAMPLE,
+                }
+            ]
+        }
+    )
+
+    crm_id: str = Field(description="Id of the account in the CRM.", examples=["001xx000003DGbYAAW"])
+    created_at: datetime = Field(description="When the CRM created the account.", examples=["2019-03-02T09:30:00Z"])
+    model: str | None = Field(
+        description="Health model of the score; null where not scored yet.", examples=["health-2026-11"]
+    )
+    contributions: list[Contribution] = Field(description="By the model's order of signals; empty without a score.")
+    receipt: Receipt = Field(description="What the score rests on, for this account's partition.")
+
+
+@router.get("/v1/accounts", summary="List accounts", responses=documented(401, 422, 503))
+async def list_accounts(
+    context: Context,
+    sort: Annotated[Sort, Query(description="What to sort by.", examples=["score"])] = "score",
+    order: Annotated[Order, Query(description="Direction; accounts without a score are last either way.")] = "asc",
+    band: Annotated[Band | None, Query(description="Only this band.", examples=["at_risk"])] = None,
+    segment: Annotated[str | None, Query(description="Only this segment.", max_length=200)] = None,
+    owner: Annotated[str | None, Query(description="Only this owner.", max_length=200)] = None,
+    q: Annotated[str | None, Query(description="Part of the name or CRM id.", max_length=200)] = None,
+    limit: Annotated[int, Query(description="Accounts a page.", ge=1, le=LARGEST_PAGE)] = 50,
+    after: Annotated[
+        str | None, Query(alias="cursor", description="`next_cursor` of the page before.", max_length=4000)
+    ] = None,
+) -> AccountsPage:
+    """Accounts that are not deleted in the CRM, with live scores.
+
+    Pages go on after the last account of the page before, also when scores change in between; equal scores are in the
+    order of account ids.
+    """
+    ordering = cursor.ORDERINGS[(sort, order)]
+    start = None if not after else cursor.decode(after, sort, order)
+    condition: LiteralString = "true" if start is None else ordering.after
+    # Texts of this package only; what comes from the request is a parameter.
+    query = (
+        f"with keyed as (select *, {ordering.columns} from ({sql('accounts_filter')})), "  # noqa: S608
+        f"page as (select * from keyed where {condition} order by {ordering.order_by} limit %(limit)s) "
+        f"{sql('accounts_changes')} order by {ordering.order_by}"
+    )
+    filters = {"band": band, "segment": _given(segment), "owner": _given(owner), "pattern": _pattern(_given(q))}
+    async with context.pool.connection() as connection:
+        model = await current_model(connection)
+        parameters: dict[str, Any] = {**filters, "model": model, "limit": limit + 1}
+        rows = await fetch_all(connection, query, **parameters, **(start.parameters() if start else {}))
+        count = f"select count(*) from ({sql('accounts_filter')})"  # noqa: S608
+        counted = await fetch_one(connection, count, **parameters)
+        receipt = await receipt_for(connection, context.clock.now(), model)
+    assert counted is not None
+    page, more = rows[:limit], len(rows) > limit
+    next_cursor = cursor.encode(sort, order, ordering.key_of(page[-1]), page[-1]["account_id"]) if more else None
+    return AccountsPage(
+        items=[AccountRow(**row_fields(row)) for row in page],
+        next_cursor=next_cursor,
+        total=counted["count"],
+        receipt=receipt,
+    )
+
+
+@router.get("/v1/accounts/{account_id}", summary="One account", responses=documented(401, 404, 422, 503))
+async def account(account_id: UUID, context: Context) -> AccountDetail:
+    """Profile, live score, and what each signal adds to it."""
+    async with context.pool.connection() as connection:
+        model = await current_model(connection)
+        row = await fetch_one(connection, sql("account"), account_id=account_id, model=model)
+        if row is None:
+            raise ProblemError(404, f"There is no account {account_id}.")
+        receipt = await receipt_for(connection, context.clock.now(), row["model"], partition=row["partition"])
+    return AccountDetail(
+        **row_fields(row),
+        crm_id=row["crm_id"],
+        created_at=row["created_at"],
+        model=row["model"],
+        contributions=_contributions(row),
+        receipt=receipt,
+    )
+
+
+def _contributions(row: dict[str, Any]) -> list[Contribution]:
+    if row["model"] is None:
+        return []
+    if row["definition"] is None:
+        raise ProblemError(503, f"The definition of {row['model']} has not arrived yet.", headers={"Retry-After": "2"})
+    return [
+        Contribution(
+            signal=signal["name"],
+            label=signal["label"],
+            group=signal["group"],
+            weight=signal["weight"],
+            contribution=points(contribution),
+            value=value,
+            unit=signal.get("unit"),
+        )
+        # Of different lengths, they would not belong together.
+        for signal, contribution, value in zip(
+            row["definition"]["signals"], row["contributions"], row["signal_values"], strict=True
+        )
+    ]
+
+
+def _given(text: str | None) -> str | None:
+    """None for an empty parameter, as forms send it. PostgreSQL's text holds no zero byte, so nothing matches one."""
+    return text.replace("\0", "\ufffd") if text else None
+
+
+def _pattern(text: str | None) -> str | None:
+    r"""A pattern of `ilike` for names that contain the text.
+
+    >>> _pattern("100%")
+    '%100\\%%'
+    """
+    if text is None:
+        return None
+    for special in ("\\", "%", "_"):
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%"

@@ -1,0 +1,1 @@
+"""Who may ask: local users, passwords, tokens, one-time links."""

@@ -1,0 +1,2 @@
+select account_id::text as account_id, name, segment, owner, deleted
+  from accounts

@@ -1,0 +1,3 @@
+select max(tick) as tick
+  from health_scores
+ where model = %(model)s

@@ -1,0 +1,3 @@
+select user_id, email, password_hash, role
+  from users
+ where email = %(email)s
