@@ -1,0 +1,73 @@
+"""Golden pairs: a raw object and the state on one side, what it means on the other, as one JSON file each.
+
+`{"stream", "raw": {"object_type", "source_id", "body"}, "state"}` with either `"mapped"` or `"error"` (the reason).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.contract import Mapped, MappedEvent, Profile, RawObject, Stream
+from connectors.fields import iso
+from vitals.errors import BadRecordError
+from vitals.events import event_id
+
+CONNECTORS = Path(__file__).resolve().parents[2] / "connectors"
+
+
+def files() -> list[Path]:
+    """Every golden pair of every connector's folder."""
+    return sorted(CONNECTORS.glob("*/golden/*.json"))
+
+
+def answer(stream: Stream, case: dict[str, Any]) -> dict[str, Any]:
+    """What the stream's mapping makes of a case, in the form of the file."""
+    try:
+        return {"mapped": _mapped(stream.source, stream.map(RawObject(**case["raw"]), case["state"]))}
+    except BadRecordError as error:
+        return {"error": str(error)}
+
+
+def _mapped(source: str, mapped: Mapped) -> dict[str, Any]:
+    return {
+        "events": [_event(source, event) for event in mapped.events],
+        "profiles": [_profile(profile) for profile in mapped.profiles],
+        "state": dict(mapped.state),
+    }
+
+
+def _event(source: str, event: MappedEvent) -> dict[str, Any]:
+    return {
+        "event_id": event_id(source, event.object_type, event.source_id, event.kind, event.occurrence),
+        "kind": event.kind,
+        "object_type": event.object_type,
+        "source_id": event.source_id,
+        "occurrence": event.occurrence,
+        "event_time": iso(event.event_time),
+        "account_ref": event.account_ref,
+        "user": event.user,
+        "value": None if event.value is None else f"{event.value:f}",
+        "properties": dict(event.properties),
+    }
+
+
+def _profile(profile: Profile) -> dict[str, Any]:
+    return {
+        "identity": profile.identity,
+        "crm_id": profile.crm_id,
+        "name": profile.name,
+        "created_at": iso(profile.created_at),
+        "valid_from": iso(profile.valid_from),
+        "segment": profile.segment,
+        "owner": profile.owner,
+        "region": profile.region,
+        "plan": profile.plan,
+        "deleted": profile.deleted,
+    }
+
+
+def write(path: Path, case: dict[str, Any]) -> None:
+    """Stores a case as a reviewable file."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(orjson.dumps(case, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

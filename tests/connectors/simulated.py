@@ -1,0 +1,117 @@
+"""Runs a connector's streams against the simulators in process: real HTTP messages, the runner's own pure parts."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+from connectors.contract import Json, MappedEvent, Profile, RawObject, Stream
+from connectors.fates import SeenIds, SetAside, map_page, settle
+from connectors.stream_state import merge_updates
+from vitals.errors import RetriableError
+from vitals.events import Event, account_id
+
+SIMULATOR_URL = "http://simulator"
+_INGESTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_PAGES_MAX = 10_000
+
+
+class InProcess(httpx.BaseTransport):
+    """A synchronous transport into an ASGI application, with every request kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        self._loop = asyncio.new_event_loop()
+        self.requests: list[httpx.Request] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self._loop.run_until_complete(self._answer(request))
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
+        body = b"".join([chunk async for chunk in response.stream])
+        promised = response.headers.get("content-length")
+        if promised is not None and len(body) < int(promised):
+            raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+        return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(body))
+
+    def finish(self) -> None:
+        """Closes the loop; `close` is called once for each client that shares this transport."""
+        self._loop.close()
+
+
+@dataclass
+class Followed:
+    """One stream, its durable state, and what it has brought so far, exactly as the runner would have written it."""
+
+    stream: Stream
+    state: dict[str, Json] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    objects: list[RawObject] = field(default_factory=list)
+    mapped: list[MappedEvent] = field(default_factory=list)
+    promises: list[datetime | None] = field(default_factory=list)
+    retries: int = 0
+    pages: int = 0
+
+    def page(self) -> bool:
+        """One transaction; whether the stream has more at once."""
+        seen = SeenIds(self.stream.overlap, self.state)
+        fetched = self.stream.fetch(dict(self.state))
+        outcome, unresolved, _ = map_page(self.stream, fetched, self.state)
+        before = set(seen.ids)
+        settle(self.stream, outcome, unresolved, seen.ids, _every_account, str, _INGESTED_AT)
+        self.mapped.extend(item.event for item in unresolved)
+        assert before <= seen.ids
+        seen.remember(outcome, self.pages)
+        merge_updates(self.state, outcome.updates)
+        self.pages += 1
+        self.events.extend(outcome.events)
+        self.profiles.extend(outcome.profiles)
+        self.set_aside.extend(outcome.set_aside)
+        self.objects.extend(fetched.objects)
+        self.promises.append(fetched.complete_through)
+        return fetched.more
+
+    def catch_up(self, patience: int = 50) -> "Followed":
+        """Pages until the vendor has no more; a retriable fault is tried again at once."""
+        for _ in range(_PAGES_MAX):
+            try:
+                if not self.page():
+                    return self
+            except RetriableError:
+                self.retries += 1
+                assert self.retries <= patience, "the fault does not pass"
+        raise AssertionError("the stream never catches up")
+
+    def restart(self, stream: Stream) -> None:
+        """Goes on as a new process: nothing but the durable state survives."""
+        self.stream.close()
+        self.stream = stream
+
+
+def _every_account(reference: str | None) -> str | None:
+    return account_id(reference) if reference is not None and reference.startswith("crm:account:") else None
+
+
+def by_id(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
+    """What the rollup makes of events: one for each id, the first."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        found.setdefault(event.event_id, event.record())
+    return found
+
+
+def count(events: Iterable[Any], keep: Callable[[Any], bool] = lambda _event: True) -> dict[str, int]:
+    """How many events of each kind."""
+    counts: dict[str, int] = {}
+    for event in events:
+        if keep(event):
+            counts[event.kind] = counts.get(event.kind, 0) + 1
+    return counts

@@ -1,0 +1,80 @@
+"""The topic table and the schemas belong together, and compatibility is enforced by the real registry."""
+
+import json
+from pathlib import Path
+
+import pytest
+from confluent_kafka.schema_registry import Schema
+
+from schemas.bootstrap import bootstrap
+from schemas.topics import EVENTS_TOPICS, PARTITIONS, TOPICS, events_topic
+from vitals.avro import AvroSerde, Registry, parsed_schema, schema_text, subject
+from vitals.errors import BadRecordError, FatalError
+from vitals.settings import Settings
+
+AVRO = Path(__file__).resolve().parents[2] / "schemas" / "avro"
+RECORD_NAMES = sorted(path.stem for path in AVRO.glob("*.avsc"))
+
+
+def test_every_schema_is_used_by_a_topic_and_every_topics_record_has_one() -> None:
+    assert {name for topic in TOPICS.values() for name in topic.records} == set(RECORD_NAMES)
+
+
+@pytest.mark.parametrize("name", RECORD_NAMES)
+def test_every_field_is_documented(name: str) -> None:
+    schema = json.loads(schema_text(name))
+    assert schema["name"] == name
+    assert all(field.get("doc") for field in schema["fields"])
+    assert parsed_schema(name)
+
+
+def test_pipeline_topics_have_equal_partitions_and_events_topics_a_lateness() -> None:
+    assert {topic.partitions for topic in TOPICS.values()} == {PARTITIONS}
+    assert all(TOPICS[name].allowed_lateness_seconds for name in EVENTS_TOPICS)
+    assert events_topic("billing.invoice_paid") == "events.billing"
+
+
+def test_bootstrap_is_idempotent_and_the_registry_refuses_an_incompatible_schema(settings: Settings) -> None:
+    bootstrap(settings)
+    bootstrap(settings)
+    registry = Registry(settings.registry_url)
+    broken = json.loads(schema_text("Identity"))
+    broken["fields"].append({"name": "required_later", "type": "string", "doc": "Has no default."})
+    with pytest.raises(Exception, match=r"409|ncompatible"):
+        registry._client.register_schema(subject("identities", "Identity"), Schema(json.dumps(broken), "AVRO"))
+
+
+def test_a_producer_with_an_incompatible_schema_is_refused_with_a_clear_message(
+    settings: Settings, monkeypatch
+) -> None:
+    bootstrap(settings)
+    broken = json.loads(schema_text("Identity"))
+    broken["fields"][1]["type"] = "long"
+    monkeypatch.setattr("vitals.avro.schema_text", lambda name: json.dumps(broken))
+    with pytest.raises(FatalError, match=r"refuses schemas/avro/Identity.avsc .*BACKWARD_TRANSITIVE"):
+        Registry(settings.registry_url).register("identities", "Identity")
+
+
+def test_serde_round_trip_and_every_kind_of_broken_message(settings: Settings) -> None:
+    bootstrap(settings)
+    serde = AvroSerde(Registry(settings.registry_url))
+    from datetime import UTC, datetime
+
+    record = {
+        "identity": "crm:account:1",
+        "account_id": "a",
+        "linked_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "source": "s",
+    }
+    encoded = serde.encode("identities", "Identity", record)
+    assert serde.decode(encoded) == ("Identity", record)
+    for broken in (None, b"", b"\x01abcdef", encoded[:-1], encoded + b"\x00", b"\x00\x7f\xff\xff\xff" + encoded[5:]):
+        with pytest.raises(BadRecordError):
+            serde.decode(broken)
+    with pytest.raises(BadRecordError, match="Not a valid Identity"):
+        serde.encode("identities", "Identity", {"identity": 3})
+
+
+def test_an_unregistered_schema_names_the_remedy(settings: Settings) -> None:
+    with pytest.raises(FatalError, match="vitals bootstrap"):
+        AvroSerde(Registry(settings.registry_url)).encode("nowhere", "Identity", {})

@@ -1,0 +1,156 @@
+"""Builds logs of one partition for the rollup's tests: messages that decode themselves, and a slow reference."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from streams.rollup.batch import read_batch
+from streams.rollup.state import PartitionState
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+TOPIC = "events.billing"
+
+
+@dataclass(frozen=True)
+class LogMessage:
+    """A message whose body is the decoded record itself."""
+
+    position: int
+    body: tuple[str, dict[str, Any]]
+
+    def offset(self) -> int:
+        return self.position
+
+    def key(self) -> bytes:
+        return b"key"
+
+    def value(self) -> bytes:
+        return str(self.position).encode()
+
+
+class LogDecoder:
+    """Decodes by looking the record up."""
+
+    def __init__(self, log: Sequence[LogMessage]) -> None:
+        self._bodies = {message.value(): message.body for message in log}
+
+    def decode(self, message: bytes | None) -> tuple[str, dict[str, Any]]:
+        assert message is not None
+        return self._bodies[message]
+
+
+def event(number: int, account: str, at: datetime, **more: Any) -> tuple[str, dict[str, Any]]:
+    record = {
+        "event_id": f"event-{number}",
+        "account_id": account,
+        "user_id": None,
+        "kind": "billing.invoice_paid",
+        "source": "stripe",
+        "event_time": at,
+        "ingested_at": START,
+        "value": Decimal("10.500000"),
+        "properties": {"seats": "3"},
+    }
+    return "Event", record | more
+
+
+def progress(stream: str, through: datetime | None, mode: str = "live") -> tuple[str, dict[str, Any]]:
+    return "Progress", {
+        "source": "stripe", "stream": stream, "complete_through": through,
+        "mode": "backfill" if through is None else mode, "written_at": START,
+    }  # fmt: skip
+
+
+def numbered(bodies: Sequence[tuple[str, dict[str, Any]]]) -> list[LogMessage]:
+    return [LogMessage(position, body) for position, body in enumerate(bodies)]
+
+
+def final_values(
+    log: Sequence[LogMessage], cuts: Sequence[int], state: PartitionState | None = None, topic: str = TOPIC
+) -> tuple[dict[tuple[str, str, datetime], Decimal], PartitionState]:
+    """The newest value of every window after the log was folded in batches cut at the given positions."""
+    state = state or PartitionState(0)
+    decoder = LogDecoder(log)
+    values: dict[tuple[str, str, datetime], Decimal] = {}
+    bounds = [0, *sorted(set(cuts) - {0, len(log)}), len(log)]
+    for start, end in pairwise(bounds):
+        flush = state.apply(read_batch(topic, log[start:end], decoder, state.watermarks[topic], start))
+        for account, metric, _, window_start, value in flush.values:
+            values[(account, metric, window_start)] = value
+    return values, state
+
+
+def generated_log(seed: int, length: int) -> list[LogMessage]:
+    """Out of order, duplicate, late; hot accounts; two streams whose progress advances now and then."""
+    rng = random.Random(seed)
+    bodies = [progress("one", None), progress("two", None)]
+    sent: list[tuple[str, dict[str, Any]]] = []
+    through = {"one": START, "two": START}
+    for number in range(length):
+        choice = rng.random()
+        if choice < 0.1 and sent:
+            bodies.append(rng.choice(sent))
+        elif choice < 0.2:
+            stream = rng.choice(["one", "two"])
+            through[stream] += timedelta(hours=rng.randrange(1, 30))
+            bodies.append(progress(stream, through[stream]))
+        else:
+            at = min(through.values()) + timedelta(minutes=rng.randrange(-3000, 3000))
+            kind = rng.choice(["billing.invoice_paid", "billing.payment_failed", "billing.subscription_canceled"])
+            body = event(
+                number, f"account-{int(rng.paretovariate(1.0)) % 7}", at, kind=kind,
+                value=Decimal(rng.randrange(10**9)).scaleb(-6), properties={"seats": str(rng.randrange(50))},
+            )  # fmt: skip
+            sent.append(body)
+            bodies.append(body)
+    return numbered(bodies)
+
+
+def reference(log: Sequence[LogMessage]) -> tuple[dict[tuple[str, str, datetime], Decimal], Counter[str]]:
+    """The same by the book: one event at a time, plain dictionaries, all open days kept for ever."""
+    spoken: dict[str, datetime | None] = {}
+    watermark: datetime | None = None
+    seen: set[str] = set()
+    fates: Counter[str] = Counter()
+    values: dict[tuple[str, str, datetime], Decimal] = {}
+    newest: dict[tuple[str, datetime], tuple[datetime, str]] = {}
+    for message in log:
+        name, record = message.body
+        if name == "Progress":
+            known = spoken.get(record["stream"])
+            spoken[record["stream"]] = max(filter(None, [known, record["complete_through"]]), default=None)
+            if all(spoken.values()):
+                lowest = min(filter(None, spoken.values()))
+                watermark = lowest if watermark is None else max(watermark, lowest)
+            continue
+        at = record["event_time"]
+        day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        if watermark is not None and day + timedelta(days=1) + timedelta(hours=1) <= watermark:
+            fates["late"] += 1
+            continue
+        if record["event_id"] in seen:
+            fates["duplicate"] += 1
+            continue
+        seen.add(record["event_id"])
+        fates["counted"] += 1
+        account, window = record["account_id"], day.replace(tzinfo=None)
+
+        def add(metric: str, amount: Decimal, account: str = account, window: datetime = window) -> None:
+            key = (account, metric, window)
+            values[key] = values.get(key, Decimal(0)) + amount
+
+        if record["kind"] == "billing.payment_failed":
+            add("billing.payments_failed", Decimal(1))
+            continue
+        if record["kind"] == "billing.invoice_paid":
+            add("billing.invoiced_amount", record["value"])
+        order = (at, record["event_id"])
+        if order > newest.get((account, window), (datetime.min.replace(tzinfo=UTC), "")):
+            newest[(account, window)] = order
+            values[(account, "billing.seats", window)] = Decimal(record["properties"]["seats"])
+    return values, fates
