@@ -56,7 +56,7 @@ class NumberedStream(Stream):
         number = int(raw.source_id)
         event = MappedEvent(
             "product.event_tracked", "thing", raw.source_id, START + timedelta(minutes=number),
-            f"crm:account:{account}", user=f"user-{number % 3}", value=Decimal(number),
+            f"crm:account:{account}", user=f"{self.name}-{number % 3}", value=Decimal(number),
         )  # fmt: skip
         return Mapped([event])
 

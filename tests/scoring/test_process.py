@@ -145,16 +145,18 @@ def test_workers_that_come_and_go_share_the_partitions(
 
     def send(share: int) -> None:
         for partition, stream in streams.items():
-            third = len(stream) // 3 + 1
-            logs[partition].send(stream[share * third : (share + 1) * third])
+            quarter = len(stream) // 4 + 1
+            logs[partition].send(stream[share * quarter : (share + 1) * quarter])
 
     send(0)
     first = VitalsProcess(endpoints, tmp_path, "scoring")
     until(first.ready, "the first worker is ready")
     second = VitalsProcess(endpoints, tmp_path, "scoring")
-    send(1)
-    until(lambda: "partition_rebuilt" in second.log.read_text(), "the second worker has taken a partition over")
+    send(1)  # while the group rebalances; the first worker may still take it all
+    until(lambda: '"assigned"' in second.log.read_text(), "partitions have changed hands")
     send(2)
+    until(lambda: "partition_rebuilt" in second.log.read_text(), "the second worker has taken a partition over")
+    send(3)
     first.kill()
     with second:
         for partition, log in logs.items():
