@@ -64,7 +64,7 @@ def serve() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     with _listener(settings) as listener:
-        metrics_port = serve_telemetry(settings, health)
+        metrics_port = serve_telemetry(settings.host, settings.metrics_port, health)
         log.info("starting", host=settings.host, port=settings.api_port, metrics_port=metrics_port)
         server.run([listener])
     if not server.started:

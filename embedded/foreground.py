@@ -10,6 +10,7 @@ from embedded.display import StartProgress, show_summary, show_taken_ports
 from embedded.part_run import PartRun
 from embedded.stack import Stack, log_tail
 from embedded.status import describe_runs
+from embedded.telemetry import PORT_NAME, serve_supervisor
 from vitals.errors import UserError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -44,8 +45,10 @@ class Foreground:
         try:
             show_taken_ports(self._console, stack.port_choices)
             supervisor = stack.supervisor
+            health = serve_supervisor(supervisor, stack.endpoints.ports[PORT_NAME])
             supervisor.run(lambda: self._over() or supervisor.decided)
             if not self._over():
+                health.ready()
                 runs = supervisor.runs.values()
                 show_summary(self._console, stack.endpoints, describe_runs(runs), time.monotonic() - began)
                 self._console.print("Ctrl-C or `vitals down` stops it.", highlight=False)

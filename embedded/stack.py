@@ -31,6 +31,7 @@ from embedded.service_spec import INFRASTRUCTURE, ServiceSpec
 from embedded.state_folder import StateFolder
 from embedded.status import end_leftovers, write_status
 from embedded.supervisor import Supervisor
+from embedded.telemetry import PORT_NAME as SUPERVISOR_PORT_NAME
 from vitals.errors import UserError
 
 START_NEEDS_BYTES = 500_000_000
@@ -155,6 +156,7 @@ class Stack:
         services = self._services if only is None else []
         # Every infrastructure port is chosen, also of parts left out: addresses are then complete, if dead.
         names = [*kafka.PORT_NAMES, *registry.PORT_NAMES, *postgres.PORT_NAMES, *valkey.PORT_NAMES]
+        names += [SUPERVISOR_PORT_NAME] if only is None else []
         names += [name for service in services for name in service.port_names]
         remembered = read_ports(self.state.ports_file)
         self.port_choices = choose_ports(

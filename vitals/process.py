@@ -22,7 +22,7 @@ def start_process(name: str) -> tuple[Settings, Health, threading.Event]:
     configure_logging(settings)
     structlog.contextvars.bind_contextvars(process=name)
     health = Health()
-    port = serve_telemetry(settings, health)
+    port = serve_telemetry(settings.host, settings.metrics_port, health)
     stopping = threading.Event()
 
     def stop(signal_number: int, frame: FrameType | None) -> None:

@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from vitals.errors import UserError
 
 PROFILES = Path(__file__).parent / "profiles"
+SECRETS_WITH_DEFAULTS = ("pseudonym_key", "collect_write_key")
+"""Convenient on one machine, known to the world: only the profile dev accepts them."""
+
 Profile = Literal["dev", "staging", "prod"]
 
 
@@ -107,10 +110,15 @@ def load_settings() -> Settings:
     """
     secrets_dir = os.environ.get("VITALS_SECRETS_DIR")
     try:
-        return Settings(_secrets_dir=secrets_dir)  # type: ignore[call-arg]
+        settings = Settings(_secrets_dir=secrets_dir)  # type: ignore[call-arg]
     except ValidationError as error:
         problems = "; ".join(
             f"VITALS_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
             for problem in error.errors()
         )
         raise UserError(f"Settings are not valid: {problems}.") from error
+    published = [name for name in SECRETS_WITH_DEFAULTS if name not in settings.model_fields_set]
+    if settings.profile != "dev" and published:
+        wanted = " and ".join(f"VITALS_{name.upper()}" for name in published)
+        raise UserError(f"Set {wanted}: the profile {settings.profile} has no use for a secret that everybody knows.")
+    return settings

@@ -49,8 +49,8 @@ class Health:
         return self._ready.is_set()
 
 
-def serve_telemetry(settings: Settings, health: Health) -> int:
-    """Serves `/metrics` and `/healthz` from a daemon thread and returns the port."""
+def serve_telemetry(host: str, port: int, health: Health) -> int:
+    """Serves `/metrics` and `/healthz` from a daemon thread and returns the port (0 picks a free one)."""
 
     class Endpoint(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -72,6 +72,6 @@ def serve_telemetry(settings: Settings, health: Health) -> int:
         def log_message(self, format: str, *args: object) -> None:
             """Scrapes are not worth a log line each."""
 
-    server = ThreadingHTTPServer((settings.host, settings.metrics_port), Endpoint)
+    server = ThreadingHTTPServer((host, port), Endpoint)
     threading.Thread(target=server.serve_forever, name="telemetry", daemon=True).start()
     return int(server.server_address[1])

@@ -59,7 +59,7 @@ def serve(asked: Serving) -> None:
     simulation = Simulation(world, clock=clock, rate_limits=asked.rate_limits, state=folder)
     listening = _listening(asked.host, asked.port)
     health = Health()
-    serve_telemetry(settings, health)
+    serve_telemetry(settings.host, settings.metrics_port, health)
     address = f"http://{asked.host}:{listening.getsockname()[1]}"
     click.echo(
         f"{world.name}: {', '.join(asked.vendors)} at {address}, source time {iso(clock.now())} x {asked.speed:g}"

@@ -102,6 +102,15 @@ def test_status_shows_every_part(running: StateFolder) -> None:
     assert "kafka" in vitals("status", "--state", str(running.path)).stdout
 
 
+def test_the_supervisor_tells_prometheus_which_parts_are_up(running: StateFolder) -> None:
+    port = read_status(running)["ports"]["supervisor-metrics"]
+    metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").raise_for_status().text
+    for part in ("kafka", "registry", "postgres", "valkey"):
+        assert f'vitals_part_up{{part="{part}"}} 1.0' in metrics
+        assert f'vitals_part_restarts_total{{part="{part}"}} 0.0' in metrics
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+
+
 def test_second_up_is_refused(running: StateFolder) -> None:
     for options in ((), ("--detach",), ("--fresh",)):
         refused = vitals("up", "--state", str(running.path), *options)

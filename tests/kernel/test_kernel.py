@@ -35,7 +35,17 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(monkeypatch) -> None:
 @pytest.mark.parametrize("profile", ["dev", "staging", "prod"])
 def test_every_profile_loads(monkeypatch, profile) -> None:
     monkeypatch.setenv("VITALS_PROFILE", profile)
+    monkeypatch.setenv("VITALS_PSEUDONYM_KEY", "chosen here")
+    monkeypatch.setenv("VITALS_COLLECT_WRITE_KEY", "chosen here too")
     assert load_settings().profile == profile
+
+
+@pytest.mark.parametrize("profile", ["staging", "prod"])
+def test_secrets_that_everybody_knows_are_for_development_only(monkeypatch, profile) -> None:
+    monkeypatch.setenv("VITALS_PROFILE", profile)
+    monkeypatch.setenv("VITALS_PSEUDONYM_KEY", "chosen here")
+    with pytest.raises(UserError, match="Set VITALS_COLLECT_WRITE_KEY: "):
+        load_settings()
 
 
 def test_every_setting_is_documented() -> None:
