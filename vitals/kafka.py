@@ -1,10 +1,31 @@
 """Kafka client configurations, in one place because a wrong default here loses or misplaces records."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Producer
+import structlog
+from confluent_kafka import KafkaError, Producer
 
 from vitals.settings import Settings
+
+log = structlog.get_logger()
+
+REPEAT_SECONDS = 10.0
+"""A client that cannot reach its brokers says so at most once in this time."""
+
+
+def _troubles() -> Callable[[KafkaError], None]:
+    """Logs a client's troubles, which it repeats with every attempt to connect, now and then."""
+    said: dict[str, float] = {}
+
+    def say(error: KafkaError) -> None:
+        now = time.monotonic()
+        if now - said.get(error.name(), -REPEAT_SECONDS) >= REPEAT_SECONDS:
+            said[error.name()] = now
+            log.warning("kafka_client_in_trouble", error=error.name(), detail=error.str())
+
+    return say
 
 
 def connection(settings: Settings) -> dict[str, Any]:
@@ -12,7 +33,9 @@ def connection(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap.servers": settings.kafka_bootstrap,
         "security.protocol": settings.kafka_security_protocol,
-        "log_level": 3,
+        # Its own lines on standard error are not structured, and come with every attempt; `_troubles` says it instead.
+        "log_level": 2,
+        "error_cb": _troubles(),
     }
     if settings.kafka_security_protocol == "SASL_SSL":
         options |= {

@@ -147,7 +147,7 @@ def test_an_event_at_the_vendor_changes_the_number_on_the_page(vitals: Deploymen
     page.get_by_role("searchbox").fill("")
     expect(page.get_by_test_id("account-row").nth(1)).to_be_visible()
     assert_overview_is_the_apis(page, vitals)
-    screenshot(page, "live-feed")
+    screenshot(page, "portfolio")
 
 
 def sign_in(page: Page, vitals: Deployment) -> None:
