@@ -80,5 +80,5 @@ def test_users_become_pseudonyms_and_ids_do_not_depend_on_the_fetch() -> None:
     page = stream.fetch({})
     outcome, unresolved, _ = map_page(stream, page, {})
     settle(stream, outcome, unresolved, set(), known, lambda user: f"<{user}>", NOW)
-    assert outcome.events[0].user_id == "<user-1>"
+    assert outcome.events[0].user_id == "<test.things-1>"
     assert outcome.events[0].event_id == mapped_id("collect", unresolved[0].event)
