@@ -92,7 +92,7 @@ def status(as_json: bool, state_path: Path | None) -> None:
     from rich.console import Console
 
     from embedded import services
-    from embedded.display import status_table
+    from embedded.display import figures_table, kinds_table, status_table
     from embedded.endpoints import Endpoints
     from embedded.status import read_status
 
@@ -114,8 +114,11 @@ def status(as_json: bool, state_path: Path | None) -> None:
         console = Console(highlight=False)
         console.print(f"Vitals is {document.get('state', 'starting')} on {state.path} (pid {pid}).", soft_wrap=True)
         console.print(status_table(document["services"]))
-        for name, value in pipeline.items():
-            console.print(f"{name}: {value}", soft_wrap=True)
+        by_kind = pipeline.pop("by_kind", None)
+        if pipeline:
+            console.print(figures_table(pipeline))
+        if isinstance(by_kind, list) and by_kind:
+            console.print(kinds_table(by_kind))
     if pid is None:
         sys.exit(NOT_RUNNING_EXIT_CODE)
 

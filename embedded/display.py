@@ -100,3 +100,32 @@ def _ago(moment: str) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{max(seconds, 0)} s"
+
+
+def figures_table(figures: Mapping[str, object]) -> Table:
+    """What the pipeline says of itself, one figure a line."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column(justify="left")
+    for name, value in figures.items():
+        table.add_row(name.replace("_", " "), _said(value))
+    return table
+
+
+def kinds_table(rows: Sequence[Mapping[str, object]]) -> Table:
+    """What became of the events of each kind: one row a kind, one column a fate."""
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        words = name.replace("_", " ")
+        table.add_column(words, justify="left" if name == "kind" else "right", no_wrap=name == "kind")
+    for row in rows:
+        table.add_row(*(_said(value) for value in row.values()))
+    return table
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(part)}" for name, part in value.items())
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

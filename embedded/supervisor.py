@@ -99,12 +99,12 @@ class Supervisor:
         self.runs[name].kill()
         self.stop([name])
 
-    def start_again(self, name: str, timeout_seconds: float = 60.0) -> bool:
+    def start_again(self, name: str) -> bool:
         """Starts a part that is down and waits until it is ready; False when it failed or time is up."""
         run = self.runs[name]
         if run.pid is None:
             run.start()
-        deadline = self._clock() + timeout_seconds
+        deadline = self._clock() + run.part.ready_timeout_seconds
         while not run.settled and run.state != "failed" and self._clock() < deadline:
             run.tick()
             self._sleep(STARTING_TICK_SECONDS)
