@@ -1,9 +1,10 @@
-"""The commands `up`, `status`, `down` and `logs`.
+"""The commands `up`, `status`, `env`, `down` and `logs`.
 
 The modules that do the work are imported by each command: this module is imported by every `vitals` process.
 """
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -118,13 +119,31 @@ def status(as_json: bool, state_path: Path | None) -> None:
         if pipeline:
             console.print(figures_table(pipeline))
         if isinstance(by_kind, list) and by_kind:
-            console.print(kinds_table(by_kind))
+            Console(highlight=False, width=max(console.width, 96)).print(kinds_table(by_kind))
     if pid is None:
         sys.exit(NOT_RUNNING_EXIT_CODE)
 
 
 def _public(document: dict[str, object]) -> dict[str, object]:
     return {name: document[name] for name in ("services", "ports") if name in document}
+
+
+@click.command("env")
+@state_option
+def env(state_path: Path | None) -> None:
+    """Print the settings of the running stack for a shell: eval "$(vitals env)".
+
+    Commands such as `vitals import` and `vitals users` then work on it. The output holds passwords.
+    """
+    from embedded.endpoints import Endpoints
+    from embedded.services import command_environment
+    from embedded.status import read_status
+
+    state = _state(state_path)
+    if state.running_pid() is None:
+        raise UserError(f"Vitals is not running on {state.path}: `vitals up` starts it.")
+    for name, value in command_environment(Endpoints.of(state, read_status(state)["ports"])).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
 
 
 @click.command("down")
@@ -167,4 +186,4 @@ def logs(name: str, following: bool, lines: int, state_path: Path | None) -> Non
             click.echo(text, nl=False)
 
 
-commands: list[click.Command] = [up, status, down, logs]
+commands: list[click.Command] = [up, status, env, down, logs]

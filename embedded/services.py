@@ -85,6 +85,13 @@ def services(options: UpOptions) -> list[ServiceSpec]:
     ]
 
 
+def command_environment(endpoints: Endpoints) -> dict[str, str]:
+    """The settings with which a `vitals` command in a shell works on this stack as its services do."""
+    return endpoints.environment() | (
+        dict(_bootstrap_environment(endpoints)) if "simulators" in endpoints.ports else {}
+    )
+
+
 def _bootstrap_environment(endpoints: Endpoints) -> Mapping[str, str]:
     """The one-time link that bootstrap makes leads to the API's own address."""
     api = endpoints.ports.get("api")

@@ -119,6 +119,20 @@ def test_second_up_is_refused(running: StateFolder) -> None:
         assert "Traceback" not in refused.stderr
 
 
+def test_a_shell_takes_the_settings_of_the_running_stack(running: StateFolder, endpoints: Endpoints) -> None:
+    script = f'eval "$({sys.executable} -m vitals env --state {running.path})" && {sys.executable} -m vitals settings'
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert f"VITALS_KAFKA_BOOTSTRAP={endpoints.kafka_bootstrap}\n" in printed
+    shell = [
+        "sh",
+        "-c",
+        f'eval "$({sys.executable} -m vitals env --state {running.path})" && echo "$VITALS_POSTGRES_DSN"',
+    ]
+    dsn = subprocess.run(shell, capture_output=True, text=True, check=True).stdout.strip()
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_logs_are_shown_by_name(running: StateFolder) -> None:
     assert "Ready to accept connections" in vitals("logs", "valkey", "--state", str(running.path)).stdout
     unknown = vitals("logs", "kafak", "--state", str(running.path))
