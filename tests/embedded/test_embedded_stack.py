@@ -120,16 +120,12 @@ def test_second_up_is_refused(running: StateFolder) -> None:
 
 
 def test_a_shell_takes_the_settings_of_the_running_stack(running: StateFolder, endpoints: Endpoints) -> None:
-    script = f'eval "$({sys.executable} -m vitals env --state {running.path})" && {sys.executable} -m vitals settings'
-    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert f"VITALS_KAFKA_BOOTSTRAP={endpoints.kafka_bootstrap}\n" in printed
-    shell = [
-        "sh",
-        "-c",
-        f'eval "$({sys.executable} -m vitals env --state {running.path})" && echo "$VITALS_POSTGRES_DSN"',
-    ]
-    dsn = subprocess.run(shell, capture_output=True, text=True, check=True).stdout.strip()
-    with psycopg.connect(dsn) as connection:
+    def shell(command: str) -> str:
+        script = f'eval "$({sys.executable} -m vitals env --state {running.path})" && {command}'
+        return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert f"VITALS_KAFKA_BOOTSTRAP={endpoints.kafka_bootstrap}\n" in shell(f"{sys.executable} -m vitals settings")
+    with psycopg.connect(shell('echo "$VITALS_POSTGRES_DSN"').strip()) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
