@@ -4,8 +4,9 @@ The expression is Ibis, so that every engine runs the same definition. The event
 `schemas/avro/Event.avsc`; `event_time` is a UTC timestamp, `value` a DECIMAL(38,6), `properties` a map of strings.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import ibis
@@ -13,7 +14,13 @@ from ibis import Table
 from ibis.expr.types import BooleanValue, Value
 
 MergeKind = Literal["count", "sum", "min", "max", "distinct", "last"]
-Grain = Literal["day"]
+Grain = Literal["minute", "hour", "day"]
+
+GRAINS: tuple[Grain, ...] = ("minute", "hour", "day")
+"""Every grain, finest first."""
+
+TRUNCATION: Mapping[Grain, str] = MappingProxyType({"minute": "m", "hour": "h", "day": "D"})
+"""Ibis's names of the grains."""
 
 EVENTS = ibis.table(
     {
@@ -53,6 +60,8 @@ class Metric:
     def __post_init__(self) -> None:
         if (self.measure is None) != (self.merge == "count"):
             raise ValueError(f"Metric {self.name}: a count has no measure, every other kind has one.")
+        if not self.grains or sorted(set(self.grains), key=GRAINS.index) != list(self.grains):
+            raise ValueError(f"Metric {self.name}: name each grain once, finest first.")
 
 
 def of_kind(*kinds: str) -> Callable[[Table], BooleanValue]:
