@@ -1,5 +1,6 @@
 """The metrics that exist, found by walking this folder: one file, one metric."""
 
+import hashlib
 import importlib
 import pkgutil
 from functools import cache
@@ -31,3 +32,10 @@ def catalogue() -> tuple[Metric, ...]:
 def metrics_of(topic: str) -> tuple[Metric, ...]:
     """The metrics that read one events topic."""
     return tuple(metric for metric in catalogue() if metric.topic == topic)
+
+
+@cache
+def fingerprint() -> str:
+    """Tells catalogues apart: state that was kept under one is of no use under another."""
+    told = [DEFINITION_VERSION, *((each.name, each.topic, each.merge, each.grains) for each in catalogue())]
+    return hashlib.sha256(repr(told).encode()).hexdigest()

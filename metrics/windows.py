@@ -8,6 +8,7 @@ caller's business, because which of two comes first is a matter of the log and n
 from typing import Literal
 
 import ibis
+from ibis.expr.types import Value
 
 from metrics.contract import EVENTS, TRUNCATION, Grain, Metric
 
@@ -15,44 +16,52 @@ Dialect = Literal["duckdb", "flink", "pyspark"]
 
 # Ibis refuses an ordered `last` for Flink and Spark, so this kind is written once by hand, for every engine alike.
 NEWEST = """
-SELECT account_id, window_start, measure, order_time, order_id FROM (
-    SELECT account_id, window_start, measure, order_time, order_id, row_number() OVER (
+SELECT account_id, window_start, measure AS value FROM (
+    SELECT account_id, window_start, measure, row_number() OVER (
         PARTITION BY account_id, window_start ORDER BY order_time DESC, order_id DESC) AS newness
     FROM ({rows}) AS picked
 ) AS ordered WHERE newness = 1
 """
 
 
+SUMMABLE = 10**15
+"""A measure beyond this is not summed: one broken number must not overflow everybody's sum of 38 digits."""
+
+
+def measured(metric: Metric, events: ibis.Table) -> Value:
+    """A metric's measure of each event (1 for a count); null where the event is not one of the metric's."""
+    where = metric.where(events)
+    if metric.measure is None:
+        return where.ifelse(1, ibis.null("int8"))
+    measure = metric.measure(events)
+    if metric.merge == "distinct":
+        return where.ifelse(measure.cast("string"), ibis.null("string"))
+    number = measure.cast("decimal(38,6)")
+    if metric.merge == "sum":
+        where &= number.between(-SUMMABLE, SUMMABLE)
+    return where.ifelse(number, ibis.null("decimal(38,6)"))
+
+
 def picked(metric: Metric, grain: Grain) -> ibis.Table:
-    """The metric's events, each with its window's start."""
-    events = EVENTS.filter(metric.where(EVENTS))
-    return events.mutate(window_start=events.event_time.truncate(TRUNCATION[grain]))
-
-
-def newest_rows(metric: Metric, grain: Grain, dialect: Dialect) -> str:
-    """SQL of a `last` metric: account, window start, measure, order time and order id of each window's newest event."""
-    assert metric.measure is not None
-    events = picked(metric, grain)
-    rows = events.select(
+    """The events with a measure: account_id, window_start, measure, and their order (time, id)."""
+    events = EVENTS.select(
         "account_id",
-        "window_start",
-        measure=metric.measure(events).cast("decimal(38,6)"),
-        order_time=events.event_time,
-        order_id=events.event_id,
+        window_start=EVENTS.event_time.truncate(TRUNCATION[grain]),
+        measure=measured(metric, EVENTS),
+        order_time=EVENTS.event_time,
+        order_id=EVENTS.event_id,
     )
-    return NEWEST.format(rows=ibis.to_sql(rows, dialect=dialect))
+    return events.filter(events.measure.notnull())
 
 
 def window_values(metric: Metric, grain: Grain, dialect: Dialect) -> str:
-    """SQL of a metric's final values over a table `events`: account_id, window_start, value (DECIMAL(38,6))."""
-    if metric.merge == "last":
-        newest = newest_rows(metric, grain, dialect)
-        return f"SELECT account_id, window_start, measure AS value FROM ({newest}) AS newest"  # noqa: S608
+    """SQL of a metric's final values over a table `events`: account_id, window_start, value (DECIMAL(38,6)).
+
+    A window without a measure has no row.
+    """
     events = picked(metric, grain)
-    grouped = events.group_by(["account_id", "window_start"])
-    if metric.measure is None:
-        value = events.count()
-    else:
-        measure = metric.measure(events)
-        value = measure.nunique() if metric.merge == "distinct" else getattr(measure, metric.merge)()
-    return str(ibis.to_sql(grouped.aggregate(value=value.cast("decimal(38,6)")), dialect=dialect))
+    if metric.merge == "last":
+        return NEWEST.format(rows=ibis.to_sql(events, dialect=dialect))
+    name = {"distinct": "nunique"}.get(metric.merge, metric.merge)
+    value = getattr(events.measure, name)().cast("decimal(38,6)")
+    return str(ibis.to_sql(events.group_by(["account_id", "window_start"]).aggregate(value=value), dialect=dialect))

@@ -5,11 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from embedded.endpoints import Endpoints
 from embedded.stack import Stack
 from vitals.settings import Settings
+
+# Timings are never asserted: on a busy machine any example may take long.
+hypothesis_settings.register_profile("untimed")
+hypothesis_settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,6 +22,8 @@ from vitals.errors import BadRecordError, FatalError, RetriableError
 
 NAMESPACE = "vitals"
 _PREFIX = struct.Struct(">bI")
+PREFIX_LENGTH = _PREFIX.size
+"""Bytes before the Avro body."""
 
 Record = dict[str, Any]
 
@@ -153,12 +155,16 @@ class AvroSerde:
             BadRecordError: the record does not fit the schema.
         """
         buffer = io.BytesIO()
-        buffer.write(_PREFIX.pack(0, self._registry.writer_id(topic, record_name)))
+        buffer.write(self.prefix(topic, record_name))
         try:
             fastavro.schemaless_writer(buffer, parsed_schema(record_name), record)
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             raise BadRecordError(f"Not a valid {record_name}: {error}") from error
         return buffer.getvalue()
+
+    def prefix(self, topic: str, record_name: str) -> bytes:
+        """What precedes the Avro body of a record that is encoded elsewhere."""
+        return _PREFIX.pack(0, self._registry.writer_id(topic, record_name))
 
     def decode(self, message: bytes | None) -> tuple[str, Record]:
         """Record name and record of one message.

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
 
     flush_interval_seconds: float = Field(0.2, gt=0, description="Longest pause between two flushes of the rollup.")
     snapshot_interval_seconds: float = Field(5.0, gt=0, description="Time between two durable snapshots of the rollup.")
+    rollup_memory_mb: int = Field(
+        2048, ge=256, description="Memory for the rollup's open windows and event ids (MB); what exceeds it is on disk."
+    )
     snapshot_dir: Path | None = Field(None, description="Where snapshots go; any worker must be able to read it.")
     health_model: Path | None = Field(None, description="Health model file; default: the newest in models/health.")
 

@@ -1,43 +1,25 @@
-"""One partition's messages as a columnar batch, with what does not belong in it set aside."""
+"""What a micro-batch of one topic holds, over all partitions: which events count, and what is set aside.
 
-from collections import Counter
-from collections.abc import Iterable
+An event is late or not by its place in the log, and a duplicate of an earlier one or not, however the log was cut into
+batches.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
-import pyarrow as pa
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
-from streams.rollup.watermark import Watermark
+from streams.rollup.decoding import EVENT_COLUMNS, Decoded, EventDecoder
+from streams.rollup.ids import Ids, parsed
+from streams.rollup.partition import PartitionState
+from streams.rollup.watermark import DAY_MICROS, micros
 from vitals.errors import BadRecordError
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICRO = timedelta(microseconds=1)
-
-Counts = Counter[tuple[str, str]]
-"""Events by (kind, fate)."""
-
-EVENT_COLUMNS = pa.schema(
-    [
-        ("position", pa.int64()),
-        ("event_id", pa.string()),
-        ("account_id", pa.string()),
-        ("user_id", pa.string()),
-        ("kind", pa.string()),
-        ("source", pa.string()),
-        ("event_time", pa.timestamp("us")),
-        ("value", pa.decimal128(38, 6)),
-        ("properties", pa.map_(pa.string(), pa.string())),
-    ]
-)
-
-
-class Decoder(Protocol):
-    """Decodes one message; `vitals.avro.AvroSerde` is the reference."""
-
-    def decode(self, message: bytes | None) -> tuple[str, dict[str, Any]]:
-        """Record name and record; `BadRecordError` where it is unreadable."""
-        ...
+CANONICAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
 class Message(Protocol):
@@ -61,6 +43,7 @@ class Misfit:
     """A message that is set aside: `LateEvent` or `DeadLetter`."""
 
     record_name: str
+    partition: int
     message: Message
     error_class: str
     reason: str
@@ -69,65 +52,140 @@ class Misfit:
 
 @dataclass
 class Batch:
-    """What a run of messages of one (topic, partition) holds, in log order."""
+    """A batch of one topic: its events, of which those with `counted` are to be folded, and what is set aside.
 
-    topic: str
-    next_offset: int
-    events: pa.Table
+    events: the columns of `compiled.INCOMING`, in no order that matters.
+    """
+
+    events: pl.DataFrame
     misfits: list[Misfit] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counter)
-    newest_ingested_at: datetime | None = None
-    progressed: bool = False
-
-
-def micros(instant: datetime) -> int:
-    """Microseconds since the epoch."""
-    return (instant - EPOCH) // MICRO
+    newest_ingested_at: dict[int, datetime] = field(default_factory=dict)
 
 
 def read_batch(
-    topic: str, messages: Iterable[Message], decoder: Decoder, watermark: Watermark, next_offset: int
+    topic: str, runs: Mapping[int, Sequence[Message]], decoder: EventDecoder, partitions: Mapping[int, PartitionState]
 ) -> Batch:
-    """Decodes messages in log order. The watermark advances as it reads, so an event is late or not by its place in
-    the log, however the log was cut into batches.
+    """Decodes runs of messages, by partition in log order, and moves the partitions' states past them: watermarks,
+    event ids, counts, offsets.
+
+    Raises:
+        RetriableError: the schema registry cannot be reached. No state has moved then.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in EVENT_COLUMNS.names}
-    batch = Batch(topic, next_offset, EVENT_COLUMNS.empty_table())
-    for message in messages:
-        offset = message.offset() or 0
-        batch.next_offset = offset + 1
-        try:
-            name, record = decoder.decode(message.value())
-            if name not in ("Event", "Progress"):
-                raise BadRecordError(f"A {name} does not belong on {topic}.")
-        except BadRecordError as error:
-            batch.misfits.append(Misfit("DeadLetter", message, type(error).__name__, str(error)))
-            batch.counts[("unreadable", "dead_lettered")] += 1
-            continue
-        if name == "Progress":
-            through = record["complete_through"]
-            watermark.advance(record["stream"], record["mode"], None if through is None else micros(through))
-            batch.progressed = True
-            batch.newest_ingested_at = _newest(batch.newest_ingested_at, record["written_at"])
-            continue
-        batch.newest_ingested_at = _newest(batch.newest_ingested_at, record["ingested_at"])
-        event_time = micros(record["event_time"])
-        if watermark.is_late(event_time):
-            reason = f"Its day was sealed through {watermark.sealed_through} (microseconds) when it came."
-            batch.misfits.append(Misfit("LateEvent", message, "LateEventError", reason, record))
-            batch.counts[(record["kind"], "late")] += 1
-            continue
-        columns["position"].append(offset)
-        columns["event_time"].append(event_time)
-        columns["properties"].append(list(record["properties"].items()))
-        for column in ("event_id", "account_id", "user_id", "kind", "source", "value"):
-            columns[column].append(record[column])
-    if columns["position"]:
-        batch.events = pa.table(
-            [pa.array(columns[column.name], type=column.type) for column in EVENT_COLUMNS], schema=EVENT_COLUMNS
-        )
+    ordered = {partition: run for partition, run in sorted(runs.items()) if run}
+    bounds = np.cumsum([0, *map(len, ordered.values())])
+    bodies = [message.value() for run in ordered.values() for message in run]
+    decoded = decoder.decode(bodies)
+    rows = decoded.events["row"].to_numpy()
+    cuts = np.searchsorted(rows, bounds)
+    upper, lower, valid_id = parsed(decoded.events["event_id"])
+    valid = valid_id & _valid_accounts(decoded.events["account_id"])
+    event_time = decoded.events["event_time"].to_physical().to_numpy()
+    ids = Ids(upper, lower, (event_time // DAY_MICROS).astype(np.int32))
+    late = np.zeros(len(rows), dtype=np.bool_)
+    counted = np.zeros(len(rows), dtype=np.bool_)
+    for number, partition in enumerate(ordered):
+        state, part = partitions[partition], slice(cuts[number], cuts[number + 1])
+        late[part] = _late(topic, state, decoded, (bounds[number], bounds[number + 1]), rows[part], event_time[part])
+        candidates = np.flatnonzero(valid[part] & ~late[part]) + part.start
+        if candidates.size:
+            counted[candidates] = state.seen[topic].add(ids.taken(candidates))
+    partition_of_row = np.repeat(np.array(list(ordered), dtype=np.int16), np.diff(cuts))
+    events = decoded.events.select(
+        *EVENT_COLUMNS,
+        pl.Series("partition", partition_of_row, dtype=pl.Int16),
+        pl.Series("counted", counted, dtype=pl.Boolean),
+    )
+    batch = Batch(events)
+    _count(topic, batch, valid, late, partitions)
+    _set_aside(topic, batch, decoded, valid, late, ordered, partitions)
+    _freshen(batch, decoded, bounds, list(ordered))
+    for partition, run in ordered.items():
+        partitions[partition].next_offsets[topic] = (run[-1].offset() or 0) + 1
     return batch
 
 
-def _newest(known: datetime | None, candidate: datetime) -> datetime:
-    return candidate if known is None or candidate > known else known
+def _valid_accounts(accounts: pl.Series) -> NDArray[np.bool_]:
+    unlike = accounts.unique()
+    wrong = unlike.filter(~unlike.str.contains(CANONICAL_UUID))
+    if wrong.is_empty():
+        return np.ones(len(accounts), dtype=np.bool_)
+    return (~accounts.is_in(wrong.implode())).to_numpy()
+
+
+def _late(
+    topic: str,
+    state: PartitionState,
+    decoded: Decoded,
+    bounds: tuple[int, int],
+    rows: NDArray[np.int64],
+    event_time: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Advances the partition's watermark through its progress records; each event is late by the seal at its place."""
+    watermark = state.watermarks[topic]
+    sealed = np.full(len(rows), _bound(watermark.sealed_through))
+    for row, record in decoded.progress:
+        if bounds[0] <= row < bounds[1]:
+            through = record["complete_through"]
+            watermark.advance(record["stream"], record["mode"], None if through is None else micros(through))
+            sealed[np.searchsorted(rows, row) :] = _bound(watermark.sealed_through)
+    return event_time < sealed
+
+
+def _bound(sealed_through: int | None) -> int:
+    return np.iinfo(np.int64).min if sealed_through is None else sealed_through
+
+
+def _count(
+    topic: str,
+    batch: Batch,
+    valid: NDArray[np.bool_],
+    late: NDArray[np.bool_],
+    partitions: Mapping[int, PartitionState],
+) -> None:
+    fates = (
+        batch.events.select("partition", "kind", "counted")
+        .with_columns(late=pl.Series(late), valid=pl.Series(valid))
+        .group_by("partition", "kind", "counted", "late", "valid")
+        .len()
+    )
+    for partition, kind, counted, is_late, is_valid, number in fates.iter_rows():
+        fate = "counted" if counted else "late" if is_late else "duplicate" if is_valid else "dead_lettered"
+        partitions[partition].counts[topic][(kind, fate)] += number
+
+
+def _set_aside(
+    topic: str,
+    batch: Batch,
+    decoded: Decoded,
+    valid: NDArray[np.bool_],
+    late: NDArray[np.bool_],
+    ordered: Mapping[int, Sequence[Message]],
+    partitions: Mapping[int, PartitionState],
+) -> None:
+    """What is late, no valid event or unreadable, with its message."""
+    places = [(partition, message) for partition, run in ordered.items() for message in run]
+    for row, error in decoded.unreadable:
+        partition, message = places[row]
+        batch.misfits.append(Misfit("DeadLetter", partition, message, type(error).__name__, str(error)))
+        partitions[partition].counts[topic][("unreadable", "dead_lettered")] += 1
+    if valid.all() and not late.any():
+        return
+    for index in np.flatnonzero(late | ~valid).tolist():
+        event = decoded.events.row(index, named=True)
+        partition, message = places[event["row"]]
+        if late[index]:
+            sealed = partitions[partition].watermarks[topic].sealed_through
+            reason = f"Its day was sealed when it came; now sealed through {sealed} (microseconds)."
+            batch.misfits.append(Misfit("LateEvent", partition, message, "LateEventError", reason, event))
+        else:
+            reason = "event_id and account_id must be UUIDs in canonical form (36 characters, lower case)."
+            batch.misfits.append(Misfit("DeadLetter", partition, message, BadRecordError.__name__, reason, event))
+
+
+def _freshen(batch: Batch, decoded: Decoded, bounds: NDArray[np.int64], order: list[int]) -> None:
+    newest = batch.events.group_by("partition").agg(pl.col("ingested_at").max())
+    batch.newest_ingested_at = dict(newest.iter_rows())
+    for row, record in decoded.progress:
+        partition = order[int(np.searchsorted(bounds, row, side="right")) - 1]
+        known = batch.newest_ingested_at.get(partition)
+        batch.newest_ingested_at[partition] = max(filter(None, (known, record["written_at"])))

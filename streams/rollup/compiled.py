@@ -1,4 +1,10 @@
-"""The catalogue compiled to DuckDB SQL: one partial aggregate a metric and grain over the batch's fresh events."""
+"""The catalogue compiled to DuckDB SQL: what a batch of fresh events adds to the open windows of one topic and grain.
+
+All metrics of a topic are columns of one table, so that a batch is read once and a window is found once, however many
+metrics there are. `inputs` evaluates every metric's condition and measure; `partial` aggregates them by window;
+`changed` adds what was known and holds the absolute values of the windows that changed (null where a metric did not);
+`merge` writes them back. Revision and seal are the caller's.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -6,133 +12,186 @@ from functools import cache
 import ibis
 
 from metrics.catalogue import metrics_of
-from metrics.contract import EVENTS, Grain, Metric
+from metrics.contract import EVENTS, GRAINS, Grain, Metric
+from metrics.windows import measured
 
-MERGE = {
-    "count": "window_values.value + excluded.value",
-    "sum": "window_values.value + excluded.value",
-    "distinct": "window_values.value + excluded.value",
-    "min": "least(window_values.value, excluded.value)",
-    "max": "greatest(window_values.value, excluded.value)",
-}
+KEY = "partition, account_id, window_start"
+INCOMING = ibis.table(dict(EVENTS.schema().items()) | {"partition": "int16", "counted": "boolean"}, name="incoming")
+"""Events as they were decoded, with the partition and whether each is to be counted."""
 
-UPSERT = """
-INSERT INTO window_values (account_id, metric, grain, window_start, value, order_time, order_id)
-SELECT account_id, '{metric}', '{grain}', window_start, measure, order_time, order_id FROM ({partial})
-ON CONFLICT (account_id, metric, grain, window_start) DO UPDATE
-SET value = {merged}, order_time = {order_time}, order_id = {order_id}
-RETURNING account_id, metric, grain, window_start, value
-"""
-
-NEW_MEMBERS = """
-CREATE OR REPLACE TEMP TABLE fresh_members AS
-SELECT DISTINCT partial.account_id, '{metric}' AS metric, '{grain}' AS grain, partial.window_start,
-    partial.measure AS member
-FROM ({partial}) AS partial ANTI JOIN members AS known
-ON known.account_id = partial.account_id AND known.metric = '{metric}' AND known.grain = '{grain}'
-AND known.window_start = partial.window_start AND known.member = partial.measure
-"""
-
-KEEP_MEMBERS = "INSERT INTO members SELECT * FROM fresh_members"
-
-FRESH_MEMBERS_COUNTED = """
-SELECT account_id, window_start, count(*)::DECIMAL(38,6) AS measure, NULL::TIMESTAMP AS order_time,
-    NULL::VARCHAR AS order_id
-FROM fresh_members GROUP BY ALL
-"""
-
-NEWEST = """
-SELECT * FROM ({rows})
-QUALIFY row_number() OVER (PARTITION BY account_id, window_start ORDER BY order_time DESC, order_id DESC) = 1
-"""
+VALUE = "DECIMAL(38,6)"
 
 
 @dataclass(frozen=True)
-class Statement:
-    """What folds a batch into one metric's windows of one grain and returns the windows that changed.
-
-    A distinct metric has `new_members`, which runs first: it fills the table `fresh_members`, which `KEEP_MEMBERS`
-    keeps and `upsert` counts.
+class GrainStatements:
+    """What folds the table `inputs` into the windows of one grain. The member statements are empty without a distinct
+    metric.
     """
 
-    metric: str
-    upsert: str
-    new_members: str | None = None
+    grain: Grain
+    metrics: tuple[str, ...]
+    windows: str
+    windows_columns: str
+    members: str
+    members_columns: str
+    fresh_members: str
+    keep_members: str
+    partial: str
+    changed: str
+    merge: str
+    published: str
+
+
+@dataclass(frozen=True)
+class TopicStatements:
+    """What folds a batch of one topic."""
+
+    inputs: str
+    grains: tuple[GrainStatements, ...]
 
 
 @cache
-def compiled(topic: str) -> tuple[Statement, ...]:
-    """The statements of every metric of a topic, over a table `events` of fresh events."""
-    return tuple(_statement(metric, grain) for metric in metrics_of(topic) for grain in metric.grains)
+def compiled(topic: str) -> TopicStatements:
+    """The statements of every metric of a topic."""
+    metrics = metrics_of(topic)
+    return TopicStatements(
+        _inputs(metrics),
+        tuple(
+            _statements(topic, grain, chosen)
+            for grain in GRAINS
+            if (chosen := tuple(metric for metric in metrics if grain in metric.grains))
+        ),
+    )
 
 
-def _statement(metric: Metric, grain: Grain) -> Statement:
-    names = {"metric": metric.name, "grain": grain}
-    newest_only = {"order_time": "NULL", "order_id": "NULL"}
-    if metric.merge == "distinct":
-        return Statement(
-            metric.name,
-            UPSERT.format(**names, partial=FRESH_MEMBERS_COUNTED, merged=MERGE["distinct"], **newest_only),
-            NEW_MEMBERS.format(**names, partial=_members(metric, grain)),
-        )
-    if metric.merge == "last":
-        newer = "(excluded.order_time, excluded.order_id) > (window_values.order_time, window_values.order_id)"
-        kept = {
-            column: f"CASE WHEN {newer} THEN excluded.{column} ELSE window_values.{column} END"
-            for column in ("value", "order_time", "order_id")
+def _inputs(metrics: tuple[Metric, ...]) -> str:
+    counted = INCOMING.filter(INCOMING.counted)
+    columns = {metric.name: measured(metric, counted) for metric in metrics}
+    selected = counted.select("partition", "account_id", "event_time", "event_id", **columns)
+    return f"""
+CREATE OR REPLACE TEMP TABLE inputs AS
+SELECT * REPLACE (account_id::UUID AS account_id, event_id::UUID AS event_id)
+FROM ({ibis.to_sql(selected, dialect="duckdb")})
+"""
+
+
+def _statements(topic: str, grain: Grain, metrics: tuple[Metric, ...]) -> GrainStatements:
+    domain = topic.rpartition(".")[2]
+    windows, members = f"windows_{domain}_{grain}", f"members_{domain}_{grain}"
+    distinct = [metric for metric in metrics if metric.merge == "distinct"]
+    stored = [column for metric in metrics for column in _stored(metric)]
+    return GrainStatements(
+        grain=grain,
+        metrics=tuple(metric.name for metric in metrics),
+        windows=windows,
+        windows_columns="partition SMALLINT, account_id UUID, window_start TIMESTAMP, changed_in BIGINT, "
+        + ", ".join(f"{name} {kind}" for name, kind in stored),
+        members=members if distinct else "",
+        members_columns="partition SMALLINT, account_id UUID, window_start TIMESTAMP, changed_in BIGINT, "
+        "metric UTINYINT, member VARCHAR",
+        fresh_members=_fresh_members(members, grain, distinct) if distinct else "",
+        keep_members=f"""
+INSERT INTO {members} SELECT {KEY}, ? AS changed_in, metric, member FROM fresh_members
+""",
+        partial=_partial(grain, metrics, distinct),
+        changed=_changed(windows, metrics),
+        merge=f"""
+MERGE INTO {windows} AS known USING changed ON known.partition = changed.partition
+    AND known.account_id = changed.account_id AND known.window_start = changed.window_start
+WHEN MATCHED THEN UPDATE SET changed_in = $fold, {
+            ", ".join(f"{name} = coalesce(changed.{name}, known.{name})" for name, _ in stored)
         }
-        return Statement(
-            metric.name,
-            UPSERT.format(
-                **names,
-                partial=_newest(metric, grain),
-                merged=kept["value"],
-                order_time=kept["order_time"],
-                order_id=kept["order_id"],
-            ),
+WHEN NOT MATCHED THEN INSERT ({KEY}, changed_in, {", ".join(name for name, _ in stored)})
+    VALUES (changed.partition, changed.account_id, changed.window_start, $fold, {
+            ", ".join(f"changed.{name}" for name, _ in stored)
+        })
+""",
+        published=f"""
+SELECT partition, account_id::VARCHAR AS account_id, epoch_us(window_start) AS window_start, {
+            ", ".join(_quoted(metric.name) for metric in metrics)
+        } FROM changed ORDER BY partition, account_id, window_start
+""",
+    )
+
+
+def _quoted(name: str, part: str = "") -> str:
+    return f'"{name}{part}"'
+
+
+def _stored(metric: Metric) -> list[tuple[str, str]]:
+    """Columns of a metric's windows. The newest value is kept with its event's time and id."""
+    columns = [(_quoted(metric.name), VALUE)]
+    if metric.merge == "last":
+        columns += [(_quoted(metric.name, "|time"), "TIMESTAMP"), (_quoted(metric.name, "|id"), "UUID")]
+    return columns
+
+
+def _fresh_members(members: str, grain: Grain, distinct: list[Metric]) -> str:
+    found = " UNION ALL ".join(
+        f"SELECT partition, account_id, date_trunc('{grain}', event_time) AS window_start, "
+        f"{number}::UTINYINT AS metric, {_quoted(metric.name)} AS member FROM inputs WHERE {_quoted(metric.name)} IS NOT NULL"
+        for number, metric in enumerate(distinct)
+    )
+    # Joined, then excepted: so the small side is what is hashed. An anti-join hashes all the members that are known.
+    return f"""
+CREATE OR REPLACE TEMP TABLE fresh_members AS
+WITH found AS MATERIALIZED (SELECT DISTINCT * FROM ({found})),
+known AS MATERIALIZED (
+    SELECT found.* FROM {members} JOIN found USING (partition, account_id, window_start, metric, member)
+)
+SELECT * FROM found EXCEPT ALL SELECT * FROM known
+"""
+
+
+def _partial(grain: Grain, metrics: tuple[Metric, ...], distinct: list[Metric]) -> str:
+    aggregated = [each for metric in metrics if metric.merge != "distinct" for each in _aggregates(metric)]
+    grouped = ", ".join(["partition", "account_id", f"date_trunc('{grain}', event_time) AS window_start", *aggregated])
+    query = f"SELECT {grouped} FROM inputs GROUP BY ALL"
+    if distinct:
+        counted = ", ".join(
+            f"nullif(count(*) FILTER (metric = {number}), 0)::{VALUE} AS {_quoted(metric.name)}"
+            for number, metric in enumerate(distinct)
         )
-    return Statement(
-        metric.name,
-        UPSERT.format(**names, partial=_aggregated(metric, grain), merged=MERGE[metric.merge], **newest_only),
-    )
+        query = f"""
+SELECT * FROM ({query}) LEFT JOIN (SELECT {KEY}, {counted} FROM fresh_members GROUP BY ALL) USING ({KEY})
+"""
+    return f"CREATE OR REPLACE TEMP TABLE partial AS {query}"
 
 
-def _picked(metric: Metric, grain: Grain) -> ibis.Table:
-    picked = EVENTS.filter(metric.where(EVENTS))
-    return picked.mutate(window_start=picked.event_time.truncate({"day": "D"}[grain]))
+def _aggregates(metric: Metric) -> list[str]:
+    name = _quoted(metric.name)
+    if metric.merge == "count":
+        return [f"nullif(count({name}), 0)::{VALUE} AS {name}"]
+    if metric.merge == "last":
+        newest = f"FILTER (WHERE {name} IS NOT NULL)"
+        order = "(event_time, event_id)"
+        return [
+            f"arg_max({name}, {order}) {newest} AS {name}",
+            f"max(event_time) {newest} AS {_quoted(metric.name, '|time')}",
+            f"arg_max(event_id, {order}) {newest} AS {_quoted(metric.name, '|id')}",
+        ]
+    return [f"{metric.merge}({name})::{VALUE} AS {name}"]
 
 
-def _aggregated(metric: Metric, grain: Grain) -> str:
-    picked = _picked(metric, grain)
-    by = picked.group_by(["account_id", "window_start"])
-    if metric.measure is None:
-        measure = picked.count()
-    else:
-        column = metric.measure(picked)
-        measure = getattr(column, metric.merge)()
-    grouped = by.aggregate(measure=measure.cast("decimal(38,6)"))
-    return _sql(grouped.mutate(order_time=ibis.null("timestamp"), order_id=ibis.null("string")))
+def _changed(windows: str, metrics: tuple[Metric, ...]) -> str:
+    columns = ", ".join(each for metric in metrics for each in _merged(metric))
+    any_changed = " OR ".join(f"{_quoted(metric.name)} IS NOT NULL" for metric in metrics)
+    return f"""
+CREATE OR REPLACE TEMP TABLE changed AS
+SELECT * FROM (
+    SELECT {KEY}, {columns} FROM partial LEFT JOIN {windows} AS known USING ({KEY})
+) WHERE {any_changed}
+"""
 
 
-def _members(metric: Metric, grain: Grain) -> str:
-    picked = _picked(metric, grain)
-    assert metric.measure is not None
-    return _sql(picked.select("account_id", "window_start", measure=metric.measure(picked)))
-
-
-def _newest(metric: Metric, grain: Grain) -> str:
-    # Ibis refuses an ordered `last` for Flink and Spark, so this kind is written once by hand, for every engine alike.
-    picked = _picked(metric, grain)
-    assert metric.measure is not None
-    rows = picked.select(
-        "account_id",
-        "window_start",
-        measure=metric.measure(picked).cast("decimal(38,6)"),
-        order_time=picked.event_time,
-        order_id=picked.event_id,
-    )
-    return NEWEST.format(rows=_sql(rows))
-
-
-def _sql(expression: ibis.Table) -> str:
-    return str(ibis.to_sql(expression, dialect="duckdb"))
+def _merged(metric: Metric) -> list[str]:
+    name = _quoted(metric.name)
+    if metric.merge == "last":
+        time, identifier = _quoted(metric.name, "|time"), _quoted(metric.name, "|id")
+        newer = f"known.{time} IS NULL OR (partial.{time}, partial.{identifier}) > (known.{time}, known.{identifier})"
+        return [f"CASE WHEN {newer} THEN partial.{column} END AS {column}" for column in (name, time, identifier)]
+    merged = {
+        "min": f"least(partial.{name}, known.{name})",
+        "max": f"greatest(partial.{name}, known.{name})",
+    }.get(metric.merge, f"partial.{name} + coalesce(known.{name}, 0)")
+    return [f"CASE WHEN partial.{name} IS NOT NULL THEN ({merged})::{VALUE} END AS {name}"]

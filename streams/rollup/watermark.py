@@ -4,10 +4,24 @@ It moves only on progress records, never on observed event times, and never back
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICRO = timedelta(microseconds=1)
 
 DAY_MICROS = 86_400_000_000
 """Microseconds of a UTC day. Instants here are microseconds since the epoch."""
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since the epoch."""
+    return (instant - EPOCH) // MICRO
+
+
+def instant_of(microseconds: int | None) -> datetime | None:
+    """The instant of microseconds since the epoch."""
+    return None if microseconds is None else EPOCH + microseconds * MICRO
 
 
 @dataclass

@@ -14,10 +14,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client import Counter, Gauge, Histogram
 
 from schemas.topics import EVENTS_TOPICS
-from streams.rollup.batch import read_batch
-from streams.rollup.bundles import bundles, misfit_record
+from streams.rollup.bundles import Flush, bundles, misfit_record
+from streams.rollup.decoding import EventDecoder
 from streams.rollup.snapshots import SnapshotFolder
-from streams.rollup.state import Flush, PartitionState
+from streams.rollup.state import RollupState
 from vitals.avro import AvroSerde
 from vitals.clock import WallClock
 from vitals.errors import FatalError, RetriableError
@@ -35,7 +35,9 @@ LAG = Gauge(
     "vitals_rollup_lag", "Records after the position: end offset minus processed offset.", ["topic", "partition"]
 )
 
-BATCH_MESSAGES = 10_000
+STATE_BYTES = Gauge("vitals_rollup_state_bytes", "State of the open windows in memory.", ["part"])
+
+BATCH_MESSAGES = 50_000
 WATERMARK_INTERVAL_SECONDS = 1.0
 """A bundle that only moves the watermark goes out at most this often; one that seals a day or has values at once."""
 LAG_INTERVAL_SECONDS = 2.0
@@ -46,8 +48,18 @@ MISFIT_TOPICS = {"LateEvent": "late_events", "DeadLetter": "dead_letters"}
 class RollupWorker:
     """One worker of the consumer group; any number may run, and each partition has one owner at a time."""
 
-    def __init__(self, settings: Settings, serde: AvroSerde, clock: WallClock, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        serde: AvroSerde,
+        decoder: EventDecoder,
+        clock: WallClock,
+        stopping: threading.Event,
+    ) -> None:
         self._settings, self._serde, self._clock, self._stopping = settings, serde, clock, stopping
+        self._decoder = decoder
+        self._state = RollupState(settings.rollup_memory_mb, settings.state_dir / "spill" / "rollup")
+        self._bundle_prefix = serde.prefix(METRIC_VALUES, "MetricValuesBundle")
         self._snapshots = SnapshotFolder(settings.snapshots)
         self._producer = producer(settings)
         self._consumer = Consumer(
@@ -55,7 +67,6 @@ class RollupWorker:
             # Range assigns partition n of every co-partitioned topic to the same worker.
             | {"partition.assignment.strategy": "range", "enable.partition.eof": True}
         )
-        self._states: dict[int, PartitionState] = {}
         self._flushed_at: dict[tuple[str, int], float] = {}
         self._held_back: dict[tuple[str, int], Flush] = {}
         self._ends: dict[tuple[str, int], int] = {}
@@ -78,65 +89,63 @@ class RollupWorker:
                 if time.monotonic() >= self._snapshot_due:
                     self._snapshot()
                 self._measure_lag()
-                if self._states:
+                if self._state.partitions:
                     health.ready()
             self._snapshot()
         finally:
             self._consumer.close()
+            self._state.close()
 
     def _fold(self, messages: list[Any]) -> None:
-        by_partition: dict[tuple[str, int], list[Any]] = defaultdict(list)
+        runs: dict[str, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
         for message in messages:
             problem = message.error()
-            where = (message.topic(), message.partition())
             if problem is None:
-                by_partition[where].append(message)
+                runs[message.topic()][message.partition()].append(message)
             elif problem.code() == KafkaError._PARTITION_EOF:
-                self._ends[where] = message.offset()
+                self._ends[(message.topic(), message.partition())] = message.offset()
             else:
                 log.warning("consume", error=str(problem))
-        for (topic, partition), run in by_partition.items():
-            state = self._states.get(partition)
-            if state is None:
-                continue  # revoked meanwhile: its new owner reads them
+        for topic, by_partition in runs.items():
+            unread = {partition: self._unread(topic, partition, run) for partition, run in by_partition.items()}
             with FOLD_SECONDS.labels(topic).time():
-                done = state.next_offsets.get(topic, 0)
-                unread = [message for message in run if message.offset() >= done]
-                batch = read_batch(topic, unread, self._serde, state.watermarks[topic], done)
-                flush = state.apply(batch)
-            for misfit in batch.misfits:
-                self._produce(
-                    MISFIT_TOPICS[misfit.record_name],
-                    misfit.message.key(),
-                    misfit.record_name,
-                    misfit_record(misfit, topic, partition, self._clock.now()),
-                )
-            EVENTS.labels(topic, "folded").inc(batch.events.num_rows)
-            EVENTS.labels(topic, "set_aside").inc(len(batch.misfits))
-            self._publish(flush, partition)
+                flushes, misfits = self._state.fold(topic, unread, self._decoder)
+            for misfit in misfits:
+                record = misfit_record(misfit, topic, self._clock.now())
+                encoded = self._serde.encode(MISFIT_TOPICS[misfit.record_name], misfit.record_name, record)
+                self._produce(MISFIT_TOPICS[misfit.record_name], misfit.message.key(), encoded)
+            EVENTS.labels(topic, "read").inc(sum(map(len, unread.values())))
+            EVENTS.labels(topic, "set_aside").inc(len(misfits))
+            for flush in flushes:
+                self._publish(flush)
 
-    def _publish(self, flush: Flush, partition: int) -> None:
-        where = (flush.topic, partition)
+    def _unread(self, topic: str, partition: int, run: list[Any]) -> list[Any]:
+        """Messages after the partition's position; none of a partition that was revoked meanwhile."""
+        state = self._state.partitions.get(partition)
+        if state is None:
+            return []
+        done = state.next_offsets.get(topic, 0)
+        return run if run[0].offset() >= done else [message for message in run if message.offset() >= done]
+
+    def _publish(self, flush: Flush) -> None:
+        where = (flush.topic, flush.partition)
         recent = time.monotonic() - self._flushed_at.get(where, 0.0) < WATERMARK_INTERVAL_SECONDS
-        if recent and not flush.values and not flush.sealed_more:
+        if recent and not flush.accounts and not flush.sealed_more:
             self._held_back[where] = flush
             return
         self._held_back.pop(where, None)
         self._flushed_at[where] = time.monotonic()
-        for record in bundles(flush, partition, self._clock.now()):
-            self._produce(METRIC_VALUES, None, "MetricValuesBundle", record, partition)
+        for body in bundles(flush, self._clock.now()):
+            self._produce(METRIC_VALUES, None, self._bundle_prefix + body, flush.partition)
             BUNDLES.labels(flush.topic).inc()
 
     def _release_held_back(self) -> None:
         now = time.monotonic()
         for where, flush in list(self._held_back.items()):
             if now - self._flushed_at.get(where, 0.0) >= WATERMARK_INTERVAL_SECONDS:
-                self._publish(flush, where[1])
+                self._publish(flush)
 
-    def _produce(
-        self, topic: str, key: bytes | None, record_name: str, record: dict[str, Any], partition: int | None = None
-    ) -> None:
-        encoded = self._serde.encode(topic, record_name, record)
+    def _produce(self, topic: str, key: bytes | None, encoded: bytes, partition: int | None = None) -> None:
         options: dict[str, Any] = {} if partition is None else {"partition": partition}
         while True:
             try:
@@ -159,33 +168,35 @@ class RollupWorker:
 
     def _snapshot(self, partitions: list[int] | None = None) -> None:
         """Everything published is acknowledged first; then the state is durable; then the offsets are committed."""
-        chosen = [self._states[n] for n in (self._states if partitions is None else partitions) if n in self._states]
+        chosen = list(self._state.partitions) if partitions is None else partitions
         if self._producer.flush(30.0) > 0:
             raise RetriableError("Kafka did not take the bundles within 30 s: restarting from the last snapshot.")
         self._raise_lost()
         offsets = []
-        for state in chosen:
+        for partition in chosen:
             with SNAPSHOT_SECONDS.time():
-                self._snapshots.write(state)
-            offsets += [TopicPartition(topic, state.partition, at) for topic, at in state.next_offsets.items()]
+                self._snapshots.write(self._state, partition)
+            reached = self._state.partitions[partition].next_offsets
+            offsets += [TopicPartition(topic, partition, offset) for topic, offset in reached.items()]
         if offsets:
             try:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
             except KafkaException as error:
                 # The snapshot is the truth; the committed offset only shows others how far this group is.
                 log.warning("commit", error=str(error))
+        for part, size in self._state.bytes_by_part().items():
+            STATE_BYTES.labels(part).set(size)
         self._snapshot_due = time.monotonic() + self._settings.snapshot_interval_seconds
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        for partition in sorted({each.partition for each in assigned}):
-            if partition not in self._states:
-                state = PartitionState(partition)
-                restored = self._snapshots.restore(state)
-                self._states[partition] = state
-                log.info("partition_assigned", partition=partition, restored=restored, offsets=state.next_offsets)
+        partitions = self._state.partitions
+        for partition in sorted({each.partition for each in assigned} - set(partitions)):
+            restored = self._snapshots.restore(self._state, partition)
+            offsets = partitions[partition].next_offsets
+            log.info("partition_assigned", partition=partition, restored=restored, offsets=offsets)
         starts = []
         for each in assigned:
-            start = self._states[each.partition].next_offsets.get(each.topic, 0)
+            start = partitions[each.partition].next_offsets.get(each.topic, 0)
             low, _ = consumer.get_watermark_offsets(TopicPartition(each.topic, each.partition), timeout=30.0)
             if start < low:
                 raise FatalError(
@@ -197,12 +208,11 @@ class RollupWorker:
 
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         del consumer
-        partitions = sorted({each.partition for each in revoked})
+        partitions = sorted({each.partition for each in revoked} & set(self._state.partitions))
         self._snapshot(partitions)
         for partition in partitions:
-            state = self._states.pop(partition, None)
-            if state is not None:
-                state.close()
+            self._state.drop(partition)
+            self._snapshots.forget(partition)
         for where in [where for where in self._held_back if where[1] in partitions]:
             del self._held_back[where]
 
@@ -210,7 +220,7 @@ class RollupWorker:
         if time.monotonic() < self._lag_due:
             return
         self._lag_due = time.monotonic() + LAG_INTERVAL_SECONDS
-        for partition, state in self._states.items():
+        for partition, state in self._state.partitions.items():
             for topic in EVENTS_TOPICS:
                 _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
                 # A transaction's end marker is a record that no consumer sees: at the end of the partition lag is 0.

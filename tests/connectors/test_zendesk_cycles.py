@@ -61,7 +61,7 @@ def stage_with(world: World) -> Callable[[list[tuple[int, int]]], Stage]:
     return lambda tickets: Stage(with_tickets(world, tickets), START)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tickets=st.lists(st.tuples(opened_at, lasted), min_size=1, max_size=25), gaps=polls, page=st.sampled_from((3, 100))
 )

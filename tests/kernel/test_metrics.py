@@ -18,8 +18,11 @@ def test_a_metric_is_described_and_reads_the_topic_of_its_domain(metric: Metric)
 
 
 def test_every_metric_is_compiled_exactly_once_a_grain() -> None:
-    statements = [statement.metric for topic in EVENTS_TOPICS for statement in compiled(topic)]
-    assert sorted(statements) == sorted(metric.name for metric in catalogue() for _ in metric.grains)
+    compiled_metrics = [
+        (grain.grain, metric) for topic in EVENTS_TOPICS for grain in compiled(topic).grains for metric in grain.metrics
+    ]
+    expected = [(grain, metric.name) for metric in catalogue() for grain in metric.grains]
+    assert sorted(compiled_metrics) == sorted(expected)
     assert sum(len(metrics_of(topic)) for topic in EVENTS_TOPICS) == len(catalogue())
 
 

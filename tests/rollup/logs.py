@@ -1,5 +1,6 @@
 """Builds logs of one partition for the rollup's tests: messages that decode themselves, and a slow reference."""
 
+import io
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -7,10 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
+from uuid import UUID
 
-from streams.rollup.batch import read_batch
-from streams.rollup.state import PartitionState
+import fastavro
+import polars as pl
+
+from streams.rollup.bundles import Flush, bundles
+from streams.rollup.decoding import DECODED_COLUMNS, Decoded
+from streams.rollup.state import RollupState
+from vitals.avro import parsed_schema
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 TOPIC = "events.billing"
@@ -39,14 +48,50 @@ class LogDecoder:
     def __init__(self, log: Sequence[LogMessage]) -> None:
         self._bodies = {message.value(): message.body for message in log}
 
-    def decode(self, message: bytes | None) -> tuple[str, dict[str, Any]]:
-        assert message is not None
-        return self._bodies[message]
+    def decode(self, bodies: Sequence[bytes | None]) -> Decoded:
+        events, records = [], []
+        for row, body in enumerate(bodies):
+            assert body is not None
+            name, record = self._bodies[body]
+            if name == "Progress":
+                records.append((row, record))
+            else:
+                properties = [{"key": key, "value": value} for key, value in record["properties"].items()]
+                events.append({"row": row, **record, "properties": properties})
+        return Decoded(pl.DataFrame(events, schema=DECODED_COLUMNS), records)
+
+
+def identifier(number: int) -> str:
+    return str(UUID(int=number))
+
+
+def account(number: int) -> str:
+    return str(UUID(int=number << 64))
+
+
+def empty_state(*partitions: int) -> RollupState:
+    state = RollupState(512, Path(gettempdir()) / "vitals-tests-spill")
+    for partition in partitions:
+        state.add(partition)
+    return state
+
+
+def values_of(flush: Flush) -> dict[tuple[str, str, str, datetime], Decimal]:
+    """Account, metric, grain and window to value, as a reader of the bundles sees them."""
+    found = {}
+    for body in bundles(flush, START):
+        record: Any = fastavro.schemaless_reader(io.BytesIO(body), parsed_schema("MetricValuesBundle"), None)
+        for told in record["accounts"]:
+            for value in told["values"]:
+                key = (told["account_id"], value["metric"], value["grain"], value["window_start"])
+                assert key not in found
+                found[key] = value["value"]
+    return found
 
 
 def event(number: int, account: str, at: datetime, **more: Any) -> tuple[str, dict[str, Any]]:
     record = {
-        "event_id": f"event-{number}",
+        "event_id": identifier(number),
         "account_id": account,
         "user_id": None,
         "kind": "billing.invoice_paid",
@@ -70,18 +115,27 @@ def numbered(bodies: Sequence[tuple[str, dict[str, Any]]]) -> list[LogMessage]:
     return [LogMessage(position, body) for position, body in enumerate(bodies)]
 
 
+def folded(
+    state: RollupState, log: Sequence[LogMessage], start: int, end: int, topic: str = TOPIC
+) -> dict[tuple[str, str, datetime], Decimal]:
+    """What the days' windows are worth that a part of the log changes."""
+    flushes, _ = state.fold(topic, {0: log[start:end]}, LogDecoder(log))
+    return {
+        (told, metric, window_start): value
+        for flush in flushes
+        for (told, metric, grain, window_start), value in values_of(flush).items()
+        if grain == "day"
+    }
+
+
 def final_values(
-    log: Sequence[LogMessage], cuts: Sequence[int], state: PartitionState | None = None, topic: str = TOPIC
-) -> tuple[dict[tuple[str, str, datetime], Decimal], PartitionState]:
-    """The newest value of every window after the log was folded in batches cut at the given positions."""
-    state = state or PartitionState(0)
-    decoder = LogDecoder(log)
+    log: Sequence[LogMessage], cuts: Sequence[int]
+) -> tuple[dict[tuple[str, str, datetime], Decimal], RollupState]:
+    """The newest value of every day's window after the log was folded in batches cut at the given positions."""
+    state = empty_state(0)
     values: dict[tuple[str, str, datetime], Decimal] = {}
-    bounds = [0, *sorted(set(cuts) - {0, len(log)}), len(log)]
-    for start, end in pairwise(bounds):
-        flush = state.apply(read_batch(topic, log[start:end], decoder, state.watermarks[topic], start))
-        for account, metric, _, window_start, value in flush.values:
-            values[(account, metric, window_start)] = value
+    for start, end in pairwise([0, *sorted(set(cuts) - {0, len(log)}), len(log)]):
+        values |= folded(state, log, start, end)
     return values, state
 
 
@@ -103,7 +157,7 @@ def generated_log(seed: int, length: int) -> list[LogMessage]:
             at = min(through.values()) + timedelta(minutes=rng.randrange(-3000, 3000))
             kind = rng.choice(["billing.invoice_paid", "billing.payment_failed", "billing.subscription_canceled"])
             body = event(
-                number, f"account-{int(rng.paretovariate(1.0)) % 7}", at, kind=kind,
+                number, account(int(rng.paretovariate(1.0)) % 7), at, kind=kind,
                 value=Decimal(rng.randrange(10**9)).scaleb(-6), properties={"seats": str(rng.randrange(50))},
             )  # fmt: skip
             sent.append(body)
@@ -138,10 +192,10 @@ def reference(log: Sequence[LogMessage]) -> tuple[dict[tuple[str, str, datetime]
             continue
         seen.add(record["event_id"])
         fates["counted"] += 1
-        account, window = record["account_id"], day.replace(tzinfo=None)
+        home = (record["account_id"], day)
 
-        def add(metric: str, amount: Decimal, account: str = account, window: datetime = window) -> None:
-            key = (account, metric, window)
+        def add(metric: str, amount: Decimal, home: tuple[str, datetime] = home) -> None:
+            key = (home[0], metric, home[1])
             values[key] = values.get(key, Decimal(0)) + amount
 
         if record["kind"] == "billing.payment_failed":
@@ -150,7 +204,7 @@ def reference(log: Sequence[LogMessage]) -> tuple[dict[tuple[str, str, datetime]
         if record["kind"] == "billing.invoice_paid":
             add("billing.invoiced_amount", record["value"])
         order = (at, record["event_id"])
-        if order > newest.get((account, window), (datetime.min.replace(tzinfo=UTC), "")):
-            newest[(account, window)] = order
-            values[(account, "billing.seats", window)] = Decimal(record["properties"]["seats"])
+        if order > newest.get(home, (datetime.min.replace(tzinfo=UTC), "")):
+            newest[home] = order
+            values[(home[0], "billing.seats", home[1])] = Decimal(record["properties"]["seats"])
     return values, fates

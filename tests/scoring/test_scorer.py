@@ -53,7 +53,7 @@ def test_a_first_load_is_the_formula_tick_by_tick() -> None:
         assert published.live[account_id] == FORMULA.score_at(MODEL.definition, windows, LAST + 1)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=seeds)
 def test_many_small_bundles_give_what_one_load_gives(seed: int) -> None:
     accounts = world(MODEL, seed % 1000, 3, DAYS)
@@ -63,7 +63,7 @@ def test_many_small_bundles_give_what_one_load_gives(seed: int) -> None:
     assert gradually.live == once.live
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=seeds)
 def test_a_topic_that_completes_its_first_load_last_is_scored_in(seed: int) -> None:
     accounts = world(MODEL, seed % 1000, 3, DAYS)
@@ -78,7 +78,7 @@ def test_a_topic_that_completes_its_first_load_last_is_scored_in(seed: int) -> N
     assert published.live == once.live
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=seeds)
 def test_state_does_not_depend_on_the_order_of_topics_or_on_repetition(seed: int) -> None:
     """Records of one topic come in order, with some delivered twice; the topics mix in any way."""

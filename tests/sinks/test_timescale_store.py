@@ -37,9 +37,7 @@ SCORES = Source(HEALTH_SCORES, 0)
 VALUES = Source(METRICS_VALUES, 0)
 
 # A database is made once for a test; every example empties its tables.
-examples = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+examples = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @st.composite

@@ -61,7 +61,7 @@ def row_of(scores: TickScores, row: int, tick: int, model: HealthModel = MODEL) 
 seeds = st.integers(0, 2**32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=seeds, ticks=st.lists(st.integers(ORIGIN - 3, ORIGIN + DAYS + 500), min_size=1, max_size=4))
 def test_every_row_equals_the_plain_formula_bit_for_bit(seed: int, ticks: list[int]) -> None:
     accounts = [random_windows(MODEL, seed + number, DAYS, ORIGIN) for number in range(2)]
@@ -72,7 +72,7 @@ def test_every_row_equals_the_plain_formula_bit_for_bit(seed: int, ticks: list[i
             assert row_of(scores, row, tick) == FORMULA.score_at(MODEL.definition, windows, tick)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds)
 def test_contributions_sum_exactly_to_the_score(seed: int) -> None:
     days = day_values(MODEL, [random_windows(MODEL, seed + number, DAYS, ORIGIN) for number in range(5)], ORIGIN, DAYS)
@@ -85,7 +85,7 @@ def test_contributions_sum_exactly_to_the_score(seed: int) -> None:
     assert ((scores.coverage > 0) == scores.scored).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, cut=st.integers(2, DAYS - 1))
 def test_any_cut_of_the_ticks_gives_the_same_rows(seed: int, cut: int) -> None:
     days = day_values(MODEL, [random_windows(MODEL, seed, DAYS, ORIGIN)], ORIGIN, DAYS)
@@ -97,7 +97,7 @@ def test_any_cut_of_the_ticks_gives_the_same_rows(seed: int, cut: int) -> None:
         assert (joined == getattr(whole, name)).all(), name
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, tick=st.integers(ORIGIN + 1, ORIGIN + DAYS))
 def test_a_tick_depends_only_on_windows_that_end_at_or_before_it(seed: int, tick: int) -> None:
     windows = random_windows(MODEL, seed, DAYS, ORIGIN)
@@ -109,7 +109,7 @@ def test_a_tick_depends_only_on_windows_that_end_at_or_before_it(seed: int, tick
     assert row_of(now, 0, tick) == row_of(then, 0, tick)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds)
 def test_accounts_do_not_influence_each_other(seed: int) -> None:
     accounts = [random_windows(MODEL, seed + number, DAYS, ORIGIN) for number in range(4)]
@@ -121,7 +121,7 @@ def test_accounts_do_not_influence_each_other(seed: int) -> None:
         assert row_of(alone, 0, last) == row_of(together, row, last)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, tick=st.integers(ORIGIN - 50, ORIGIN + DAYS + 50))
 def test_nothing_older_than_the_look_back_matters(seed: int, tick: int) -> None:
     days = day_values(MODEL, [random_windows(MODEL, seed, DAYS, ORIGIN)], ORIGIN, DAYS)
