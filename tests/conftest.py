@@ -13,7 +13,7 @@ from embedded.stack import Stack
 from vitals.settings import Settings
 
 # Timings are never asserted: on a busy machine any example may take long.
-hypothesis_settings.register_profile("untimed")
+hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -129,8 +129,8 @@ def _stored(metric: Metric) -> list[tuple[str, str]]:
 def _fresh_members(members: str, grain: Grain, distinct: list[Metric]) -> str:
     found = " UNION ALL ".join(
         f"SELECT partition, account_id, date_trunc('{grain}', event_time) AS window_start, "
-        f"{number}::UTINYINT AS metric, {_quoted(metric.name)} AS member FROM inputs WHERE {_quoted(metric.name)} IS NOT NULL"
-        for number, metric in enumerate(distinct)
+        f"{number}::UTINYINT AS metric, {name} AS member FROM inputs WHERE {name} IS NOT NULL"
+        for number, name in enumerate(_quoted(metric.name) for metric in distinct)
     )
     # Joined, then excepted: so the small side is what is hashed. An anti-join hashes all the members that are known.
     return f"""

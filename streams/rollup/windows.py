@@ -93,8 +93,8 @@ class WindowStore:
             self._delete(table, f"partition = {partition}")
 
     def _delete(self, table: str, condition: str) -> None:
-        gone = self._database.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()
-        if gone != (0,):
+        gone = self._database.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchall()
+        if gone != [(0,)]:
             self._database.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM {table} WHERE NOT ({condition})")
 
     def rows(self, partition: int, since: int = 0) -> Iterator[tuple[str, pa.Table]]:
@@ -129,8 +129,8 @@ class WindowStore:
 
     def memory_bytes(self) -> int:
         """Bytes that the database holds in memory."""
-        found = self._database.execute("SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory()").fetchone()
-        return int(found[0]) if found and found[0] is not None else 0
+        [[size]] = self._database.execute("SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory()").fetchall()
+        return int(size)
 
     def close(self) -> None:
         """Releases the memory."""

@@ -9,7 +9,8 @@ from typing import Any
 from confluent_kafka import TopicPartition
 
 from benchmarks.rollup.broker import reader
-from vitals.avro import AvroSerde, Registry
+from streams.rollup.native import NativeDecoder
+from vitals.avro import Registry
 from vitals.settings import Settings
 
 BATCH_MESSAGES = 10_000
@@ -17,8 +18,8 @@ BATCH_MESSAGES = 10_000
 
 def decoder(registry_url: str) -> Callable[[list[Any]], object]:
     """Decodes a batch of messages as the worker does."""
-    serde = AvroSerde(Registry(registry_url))
-    return lambda messages: [serde.decode(message.value()) for message in messages]
+    native = NativeDecoder(Registry(registry_url))
+    return lambda messages: native.decode([message.value() for message in messages])
 
 
 def main() -> None:
