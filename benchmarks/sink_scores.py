@@ -20,11 +20,11 @@ import psycopg
 
 from embedded.stack import Stack
 from sinks.delivery import HEALTH_SCORES, Message, Source, Step, read
-from sinks.process import tune_collector
 from sinks.timescale.migrate import upgrade
 from sinks.timescale.rows import COLUMNS, rows_of
 from sinks.timescale.store import TimescaleDestination
 from vitals.avro import AvroSerde, Registry
+from vitals.process import tune_collector
 
 SIGNALS = 8
 TICKS = 365

@@ -1,6 +1,5 @@
 """Starts a sink's process."""
 
-import gc
 from collections.abc import Callable
 
 from sinks.consumption import Consumption
@@ -8,7 +7,7 @@ from sinks.dead_letters import DeadLetters
 from sinks.destination import Destination
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
-from vitals.process import start_process
+from vitals.process import start_process, tune_collector
 from vitals.settings import Settings
 
 
@@ -25,10 +24,3 @@ def run_sink(name: str, make_destination: Callable[[Settings], Destination]) -> 
     serde = AvroSerde(Registry(settings.registry_url))
     dead_letters = DeadLetters(settings, serde, WallClock(), destination.name)
     Consumption(settings, serde, destination, dead_letters, stopping, health.ready).run()
-
-
-def tune_collector() -> None:
-    """Lets Python's cycle collector run rarely: decoded bundles are large trees without cycles, freed by reference
-    counts alone, and walking them again and again halves the speed of a bulk load."""
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)

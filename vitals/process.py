@@ -1,5 +1,6 @@
 """What every long-running Vitals process does alike: settings, logs, telemetry, and a clean end on a signal."""
 
+import gc
 import signal
 import threading
 from types import FrameType
@@ -34,3 +35,11 @@ def start_process(name: str) -> tuple[Settings, Health, threading.Event]:
     signal.signal(signal.SIGINT, stop)
     log.info("started", metrics_port=port)
     return settings, health, stopping
+
+
+def tune_collector() -> None:
+    """Lets Python's cycle collector run rarely: batches of messages and what is decoded of them are many objects without
+    cycles, freed by reference counts alone, and walking them again and again halves the speed of a bulk load.
+    """
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)

@@ -163,16 +163,15 @@ def _set_aside(
     partitions: Mapping[int, PartitionState],
 ) -> None:
     """What is late, no valid event or unreadable, with its message."""
-    places = [(partition, message) for partition, run in ordered.items() for message in run]
     for row, error in decoded.unreadable:
-        partition, message = places[row]
+        partition, message = _place(ordered, row)
         batch.misfits.append(Misfit("DeadLetter", partition, message, type(error).__name__, str(error)))
         partitions[partition].counts[topic][("unreadable", "dead_lettered")] += 1
     if valid.all() and not late.any():
         return
     for index in np.flatnonzero(late | ~valid).tolist():
         event = decoded.events.row(index, named=True)
-        partition, message = places[event["row"]]
+        partition, message = _place(ordered, event["row"])
         if late[index]:
             sealed = partitions[partition].watermarks[topic].sealed_through
             reason = f"Its day was sealed when it came; now sealed through {sealed} (microseconds)."
@@ -180,6 +179,15 @@ def _set_aside(
         else:
             reason = "event_id and account_id must be UUIDs in canonical form (36 characters, lower case)."
             batch.misfits.append(Misfit("DeadLetter", partition, message, BadRecordError.__name__, reason, event))
+
+
+def _place(ordered: Mapping[int, Sequence[Message]], row: int) -> tuple[int, Message]:
+    """Partition and message of a row of the batch."""
+    for partition, run in ordered.items():
+        if row < len(run):
+            return partition, run[row]
+        row -= len(run)
+    raise IndexError(row)
 
 
 def _freshen(batch: Batch, decoded: Decoded, bounds: NDArray[np.int64], order: list[int]) -> None:

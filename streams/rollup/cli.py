@@ -10,9 +10,10 @@ def rollup() -> None:
     from streams.rollup.worker import RollupWorker
     from vitals.avro import AvroSerde, Registry
     from vitals.clock import WallClock
-    from vitals.process import start_process
+    from vitals.process import start_process, tune_collector
 
     settings, health, stopping = start_process("rollup")
+    tune_collector()
     registry = Registry(settings.registry_url)
     RollupWorker(settings, AvroSerde(registry), NativeDecoder(registry), WallClock(), stopping).run(health)
 

@@ -42,6 +42,7 @@ EARLIEST, LATEST = (
 _NONCE = secrets.token_bytes(8)
 _SYNC = secrets.token_bytes(16)
 _INDEX = struct.Struct(">I")
+MARKER_LENGTH = len(_NONCE) + _INDEX.size
 
 
 class UnreadableBatchError(Exception):
@@ -118,8 +119,9 @@ class NativeDecoder:
     def _whole(self, plan: WriterPlan, rows: list[int], bodies: Sequence[bytes | None]) -> Decoded:
         markers = _markers(len(rows))
         chosen: list[bytes] = [bodies[row] or b"" for row in rows]
-        block = b"".join(chain.from_iterable(zip(markers, chosen, strict=True)))
-        container = b"".join((plan.header, _long(len(rows)), _long(len(block)), block, _SYNC))
+        size = sum(map(len, chosen)) + len(chosen) * MARKER_LENGTH
+        start = (plan.header, _long(len(rows)), _long(size))
+        container = b"".join(chain(start, chain.from_iterable(zip(markers, chosen, strict=True)), (_SYNC,)))
         try:
             frame = polars_avro.read_avro(io.BytesIO(container), columns=["_marker", *plan.columns])
         except (KeyboardInterrupt, SystemExit):
@@ -197,7 +199,7 @@ def _header(fields: list[Any]) -> bytes:
     # A map has the bytes of an array of entries, which keeps the order and becomes a list of structs.
     entries = {"type": "array", "items": {"type": "record", "name": "Entry", "fields": entry}}
     framing = [
-        {"name": "_marker", "type": {"type": "fixed", "name": "Marker", "size": len(_NONCE) + _INDEX.size}},
+        {"name": "_marker", "type": {"type": "fixed", "name": "Marker", "size": MARKER_LENGTH}},
         {"name": "_prefix", "type": {"type": "fixed", "name": "Prefix", "size": PREFIX_LENGTH}},
     ]
     columns = []

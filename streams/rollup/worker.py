@@ -65,7 +65,8 @@ class RollupWorker:
         self._consumer = Consumer(
             consumer_options(settings, "vitals-rollup")
             # Range assigns partition n of every co-partitioned topic to the same worker.
-            | {"partition.assignment.strategy": "range", "enable.partition.eof": True}
+            # A worker that was killed holds its partitions for the session, so that is as short as brokers allow.
+            | {"partition.assignment.strategy": "range", "enable.partition.eof": True, "session.timeout.ms": 6_000}
         )
         self._flushed_at: dict[tuple[str, int], float] = {}
         self._held_back: dict[tuple[str, int], Flush] = {}
