@@ -38,8 +38,8 @@ def start_process(name: str) -> tuple[Settings, Health, threading.Event]:
 
 
 def tune_collector() -> None:
-    """Lets Python's cycle collector run rarely: batches of messages and what is decoded of them are many objects without
-    cycles, freed by reference counts alone, and walking them again and again halves the speed of a bulk load.
+    """Lets Python's cycle collector run rarely: batches of messages and what is decoded of them are many objects
+    without cycles, freed by reference counts alone, and walking them again and again halves the speed of a bulk load.
     """
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,15 +87,3 @@ def test_a_sealed_day_is_forgotten_and_its_events_are_late() -> None:
     assert state.partitions[0].counts[TOPIC][("billing.invoice_paid", "late")] == 2
     assert len(state.partitions[0].seen[TOPIC]) == 0
     assert list(state.windows.rows(0)) == []
-
-
-def test_a_snapshot_further_in_the_log_wins_whoever_wrote_it(tmp_path: Path) -> None:
-    log = generated_log(5, 60)
-    for end in (10, 20, 30):
-        SnapshotFolder(tmp_path).write(final_values(log[:end], [])[1], 0)
-    zombie = SnapshotFolder(tmp_path)
-    zombie.write(final_values(log[:15], [])[1], 0)
-    restored = empty_state()
-    SnapshotFolder(tmp_path).restore(restored, 0)
-    assert restored.partitions[0].next_offsets == {TOPIC: 30}
-    assert len(list((tmp_path / "rollup" / "0").iterdir())) == 2
