@@ -5,6 +5,8 @@ metrics to partial aggregates instead (`streams/rollup/compiled.py`). Events are
 caller's business, because which of two comes first is a matter of the log and not of the event. Sessions run in UTC.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import ibis
@@ -14,9 +16,12 @@ from metrics.contract import EVENTS, TRUNCATION, Grain, Metric
 
 Dialect = Literal["duckdb", "flink", "pyspark"]
 
+# `value` is a word of Flink's own SQL.
+QUOTED_VALUE: Mapping[Dialect, str] = MappingProxyType({"duckdb": '"value"', "flink": "`value`", "pyspark": "`value`"})
+
 # Ibis refuses an ordered `last` for Flink and Spark, so this kind is written once by hand, for every engine alike.
 NEWEST = """
-SELECT account_id, window_start, measure AS value FROM (
+SELECT account_id, window_start, measure AS {value} FROM (
     SELECT account_id, window_start, measure, row_number() OVER (
         PARTITION BY account_id, window_start ORDER BY order_time DESC, order_id DESC) AS newness
     FROM ({rows}) AS picked
@@ -61,7 +66,7 @@ def window_values(metric: Metric, grain: Grain, dialect: Dialect) -> str:
     """
     events = picked(metric, grain)
     if metric.merge == "last":
-        return NEWEST.format(rows=ibis.to_sql(events, dialect=dialect))
+        return NEWEST.format(value=QUOTED_VALUE[dialect], rows=ibis.to_sql(events, dialect=dialect))
     name = {"distinct": "nunique"}.get(metric.merge, metric.merge)
     value = getattr(events.measure, name)().cast("decimal(38,6)")
     return str(ibis.to_sql(events.group_by(["account_id", "window_start"]).aggregate(value=value), dialect=dialect))
