@@ -86,7 +86,7 @@ def recomputed_metrics(run: Pipeline, script: ModuleType, data: Path, until: dat
         stored = {
             (str(account), (window_start - datetime(1970, 1, 1, tzinfo=UTC)).days): int(value * MICRO)
             for account, window_start, value in run.query(
-                f"SELECT account_id, window_start, value FROM metric_values WHERE metric = '{metric}'"
+                f"SELECT account_id, window_start, value FROM metric_values WHERE metric = '{metric}' AND grain = 'day'"
             )
         }
         outcome[metric] = (stored, expected[metric])

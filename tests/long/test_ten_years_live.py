@@ -151,7 +151,8 @@ def test_most_accounts_that_left_were_seen_falling(installation: tuple[Installat
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     active: dict[str, list[int]] = defaultdict(list)
     for account, start in live.query(
-        "SELECT account_id, window_start FROM metric_values WHERE metric = 'product.events' ORDER BY 2"
+        "SELECT account_id, window_start FROM metric_values "
+        "WHERE metric = 'product.events' AND grain = 'day' ORDER BY 2"
     ):
         active[str(account)].append((start - epoch).days)
     ticks: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
