@@ -1,4 +1,10 @@
-"""Invoiced amount."""
+"""Invoiced amount.
+
+>>> from metrics.authoring.examples import event, values
+>>> paid = event("billing.invoice_paid", value="300.00", currency="usd")
+>>> values(METRIC, paid, event("billing.invoice_paid", value="19.99"), event("billing.invoice_paid"))
+['acme 2026-11-22: 319.99']
+"""
 
 from metrics.contract import Metric
 
@@ -10,5 +16,8 @@ METRIC = Metric(
     measure=lambda events: events.value,
     unit="major units of the invoice's currency",
     owner="billing",
-    description="Sum of the invoices paid in the window.",
+    description=(
+        "Sum of the invoices paid in the window. Different currencies are added as they are, without "
+        "conversion: trust it for an account of one currency."
+    ),
 )

@@ -1,4 +1,9 @@
-"""Failed payments."""
+"""Failed payments.
+
+>>> from metrics.authoring.examples import event, values
+>>> values(METRIC, *(event("billing.payment_failed", attempt=text) for text in ("1", "2")))
+['acme 2026-11-22: 2']
+"""
 
 from metrics.contract import Metric, of_kind
 

@@ -6,6 +6,7 @@ The expression is Ibis, so that every engine runs the same definition. The event
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
 
@@ -21,6 +22,11 @@ GRAINS: tuple[Grain, ...] = ("minute", "hour", "day")
 
 TRUNCATION: Mapping[Grain, str] = MappingProxyType({"minute": "m", "hour": "h", "day": "D"})
 """Ibis's names of the grains."""
+
+LENGTH: Mapping[Grain, timedelta] = MappingProxyType(
+    {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+)
+"""How long a window of each grain is."""
 
 EVENTS = ibis.table(
     {
@@ -45,6 +51,8 @@ class Metric:
     `where` picks the events. `measure` gives what is summed, compared or told apart; None for a count. How two partial
     values of a window merge follows from `merge`: counts and sums add, minima and maxima compare, distinct values
     unite, and last takes the value of the newest event (by event time, then event id).
+
+    Every grain multiplies the rows that are kept for ever: day for all, finer ones where a live view shows them.
     """
 
     name: str
@@ -67,3 +75,8 @@ class Metric:
 def of_kind(*kinds: str) -> Callable[[Table], BooleanValue]:
     """Picks the events of the given kinds."""
     return lambda events: events.kind.isin(kinds)
+
+
+def number(events: Table, name: str) -> Value:
+    """A property as a number; null where its text is none, which a cast that raises would make everyone's trouble."""
+    return events.properties[name].try_cast("decimal(38,6)")

@@ -1,4 +1,9 @@
-"""Accounts created in the CRM."""
+"""Accounts created in the CRM.
+
+>>> from metrics.authoring.examples import event, values
+>>> values(METRIC, event("crm.account_created"), event("crm.account_updated"))
+['acme 2026-11-22: 1']
+"""
 
 from metrics.contract import Metric, of_kind
 

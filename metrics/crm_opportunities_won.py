@@ -1,4 +1,9 @@
-"""Opportunities won."""
+"""Opportunities won.
+
+>>> from metrics.authoring.examples import event, values
+>>> values(METRIC, event("crm.opportunity_won"), event("crm.opportunity_lost"))
+['acme 2026-11-22: 1']
+"""
 
 from metrics.contract import Metric, of_kind
 

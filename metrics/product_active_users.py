@@ -1,4 +1,10 @@
-"""Active users: how many different people of an account used the product."""
+"""Active users: how many different people of an account used the product.
+
+>>> from metrics.authoring.examples import event, values
+>>> used = [event("product.feature_used", user=name) for name in ("ana", "ben", "ana", None)]
+>>> values(METRIC, *used)
+['acme 2026-11-22: 2']
+"""
 
 from metrics.contract import Metric
 
@@ -11,4 +17,5 @@ METRIC = Metric(
     unit="users",
     owner="product",
     description="Distinct users with at least one product event in the window (exact).",
+    grains=("hour", "day"),
 )

@@ -1,4 +1,9 @@
-"""Features used: the breadth of an account's use."""
+"""Features used: the breadth of an account's use.
+
+>>> from metrics.authoring.examples import event, values
+>>> values(METRIC, *(event("product.feature_used", feature=name) for name in ("reports", "export", "reports")))
+['acme 2026-11-22: 2']
+"""
 
 from metrics.contract import Metric
 

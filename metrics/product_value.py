@@ -1,4 +1,9 @@
-"""Product value: the sum of what feature events carry as their value."""
+"""Product value: the sum of what feature events carry as their value.
+
+>>> from metrics.authoring.examples import event, values
+>>> values(METRIC, *(event("product.feature_used", value=lines) for lines in ("40", "2.5", None)))
+['acme 2026-11-22: 42.5']
+"""
 
 from metrics.contract import Metric
 

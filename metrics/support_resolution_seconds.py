@@ -1,4 +1,9 @@
-"""Resolution time: the sum, so that any mean can be taken from it exactly."""
+"""Resolution time: the sum, so that any mean can be taken from it exactly.
+
+>>> from metrics.authoring.examples import event, values
+>>> values(METRIC, *(event("support.ticket_solved", value=seconds) for seconds in ("3600", "90.5")))
+['acme 2026-11-22: 3690.5']
+"""
 
 from metrics.contract import Metric
 

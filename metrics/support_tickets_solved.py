@@ -1,4 +1,9 @@
-"""Tickets solved."""
+"""Tickets solved.
+
+>>> from metrics.authoring.examples import event, values
+>>> values(METRIC, event("support.ticket_opened"), event("support.ticket_solved", value="3600"))
+['acme 2026-11-22: 1']
+"""
 
 from metrics.contract import Metric, of_kind
 

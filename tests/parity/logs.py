@@ -26,6 +26,8 @@ KINDS = {
     "events.support": ("support.ticket_opened", "support.ticket_solved"),
     "events.crm": (
         "crm.account_created",
+        "crm.account_updated",
+        "crm.account_deleted",
         "crm.opportunity_created",
         "crm.opportunity_won",
         "crm.opportunity_lost",
@@ -115,9 +117,10 @@ def first_of_each(log: Sequence[Written]) -> Iterator[dict[str, Any]]:
 def _event(rng: random.Random, topic: str, account: str, at: datetime) -> dict[str, Any]:
     properties = {
         "feature": f"feature-{rng.randrange(9)}",
-        "event": rng.choice(["Signed In", "Exported"]),
+        "files": rng.choice(["1", "14", "several"]),
+        "event": rng.choice(["Signed In", "Exported", "Loaded a Page"]),
         "seats": rng.choice(["3", "12", "a dozen"]),
-        "currency": "eur",
+        "currency": rng.choice(["eur", "usd"]),
         "priority": rng.choice(["low", "normal", "high", "urgent"]),
         "attempt": str(rng.randrange(1, 4)),
     }

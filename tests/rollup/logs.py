@@ -19,6 +19,7 @@ import polars as pl
 from streams.rollup.bundles import Flush, bundles
 from streams.rollup.decoding import DECODED_COLUMNS, Decoded
 from streams.rollup.state import RollupState
+from tests.metrics.oracle import ORACLES
 from vitals.avro import parsed_schema
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -171,8 +172,7 @@ def reference(log: Sequence[LogMessage]) -> tuple[dict[tuple[str, str, datetime]
     watermark: datetime | None = None
     seen: set[str] = set()
     fates: Counter[str] = Counter()
-    values: dict[tuple[str, str, datetime], Decimal] = {}
-    newest: dict[tuple[str, datetime], tuple[datetime, str]] = {}
+    counted: list[dict[str, Any]] = []
     for message in log:
         name, record = message.body
         if name == "Progress":
@@ -192,19 +192,10 @@ def reference(log: Sequence[LogMessage]) -> tuple[dict[tuple[str, str, datetime]
             continue
         seen.add(record["event_id"])
         fates["counted"] += 1
-        home = (record["account_id"], day)
-
-        def add(metric: str, amount: Decimal, home: tuple[str, datetime] = home) -> None:
-            key = (home[0], metric, home[1])
-            values[key] = values.get(key, Decimal(0)) + amount
-
-        if record["kind"] == "billing.payment_failed":
-            add("billing.payments_failed", Decimal(1))
-            continue
-        if record["kind"] == "billing.invoice_paid":
-            add("billing.invoiced_amount", record["value"])
-        order = (at, record["event_id"])
-        if order > newest.get(home, (datetime.min.replace(tzinfo=UTC), "")):
-            newest[home] = order
-            values[(home[0], "billing.seats", home[1])] = Decimal(record["properties"]["seats"])
+        counted.append(record)
+    values = {
+        (name, metric, window_start): value
+        for metric, oracle in ORACLES.items()
+        for (name, window_start), value in oracle.windows(counted, "day").items()
+    }
     return values, fates
