@@ -1,6 +1,6 @@
 """Metric values of one account by window."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,11 +14,9 @@ from api.problems import FieldError, ProblemError, documented
 from api.receipts import RECEIPT_EXAMPLE, Receipt, receipt_for
 from api.time_range import TimeRange
 from metrics.catalogue import catalogue
-from metrics.contract import Grain, Metric
+from metrics.contract import LENGTH, Grain, Metric
 
 router = APIRouter(tags=["accounts"], dependencies=[SIGNED_IN])
-
-GRAIN_LENGTHS: dict[Grain, timedelta] = {"day": timedelta(days=1)}
 
 VALUE_EXAMPLE: dict[str, Any] = {
     "window_start": "2026-11-22T00:00:00Z",
@@ -71,10 +69,10 @@ async def metric_values(
     context: Context,
     time_range: TimeRange,
     metric: Annotated[str, Query(description="Name of the metric.", examples=["product.events"], max_length=200)],
-    grain: Annotated[Grain, Query(description="Length of a window.")] = "day",
+    grain: Annotated[Grain, Query(description="Length of a window; a day for every metric, finer for some.")] = "day",
 ) -> MetricValues:
     """One value a window in which something happened."""
-    definition = _metric(metric)
+    definition = _metric(metric, grain)
     start, end = time_range
     async with context.pool.connection() as connection:
         scope = await fetch_one(connection, sql("account_scope"), account_id=account_id, model=None)
@@ -86,7 +84,7 @@ async def metric_values(
             account_id=account_id,
             metric=metric,
             grain=grain,
-            grain_seconds=GRAIN_LENGTHS[grain].total_seconds(),
+            grain_seconds=LENGTH[grain].total_seconds(),
             topic=definition.topic,
             start=start,
             end=end,
@@ -102,9 +100,12 @@ async def metric_values(
     return MetricValues(items=items, unit=definition.unit, receipt=receipt)
 
 
-def _metric(name: str) -> Metric:
+def _metric(name: str, grain: Grain) -> Metric:
     metrics = {metric.name: metric for metric in catalogue()}
     if name not in metrics:
         detail = f"There is no metric of this name: choose one of {', '.join(metrics)}."
         raise ProblemError(422, detail, errors=[FieldError(field="query.metric", detail=detail)])
+    if grain not in metrics[name].grains:
+        detail = f"{name} is not kept by the {grain}: choose one of {', '.join(metrics[name].grains)}."
+        raise ProblemError(422, detail, errors=[FieldError(field="query.grain", detail=detail)])
     return metrics[name]

@@ -117,9 +117,26 @@ def test_unknown_metric_is_refused_with_those_there_are(portfolio: object, clien
     answer = client.get(f"/v1/accounts/{ACCOUNTS[0].account_id}/metrics?metric=product.joy")
     assert answer.status_code == 422
     assert "product.events" in answer.json()["detail"]
-    assert (
-        client.get(f"/v1/accounts/{ACCOUNTS[0].account_id}/metrics?metric=product.events&grain=hour").status_code == 422
-    )
+
+
+@pytest.mark.parametrize(("metric", "grain"), [("product.events", "week"), ("billing.seats", "hour")])
+def test_a_grain_that_a_metric_is_not_kept_at_is_refused(
+    portfolio: object, client: httpx.Client, metric: str, grain: str
+) -> None:
+    answer = client.get(f"/v1/accounts/{ACCOUNTS[0].account_id}/metrics?metric={metric}&grain={grain}")
+    assert answer.status_code == 422
+    assert "day" in answer.text
+
+
+def test_an_hour_is_sealed_by_its_own_end(portfolio: psycopg.Connection[Any], client: httpx.Client) -> None:
+    account = ACCOUNTS[1]
+    for start in ("2026-05-25T23:00:00Z", "2026-05-26T00:00:00Z"):
+        portfolio.execute(
+            "insert into metric_values values (%s, 'product.events', 'hour', %s, 7, %s, 1, 0, 9)",
+            [account.account_id, start, account.partition],
+        )
+    answer = client.get(f"/v1/accounts/{account.account_id}/metrics?metric=product.events&grain=hour").json()
+    assert [(item["value"], item["sealed"]) for item in answer["items"]] == [(7.0, True), (7.0, False)]
 
 
 def test_receipt_takes_the_furthest_watermark_and_the_least_seal() -> None:
