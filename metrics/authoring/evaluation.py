@@ -26,6 +26,8 @@ EVENT_COLUMNS = pa.schema(
 )
 """`metrics.contract.EVENTS` in Arrow. Event time is UTC without saying so, as the expressions expect it."""
 
+AWARE = pa.timestamp("us", "UTC")
+
 
 @dataclass(frozen=True, slots=True)
 class WindowValue:
@@ -43,8 +45,14 @@ def event_table(events: Iterable[Mapping[str, Any]]) -> pa.Table:
         for name, values in columns.items():
             values.append(event[name])
     columns["properties"] = [list(properties.items()) for properties in columns["properties"]]
-    columns["event_time"] = [instant.astimezone(UTC).replace(tzinfo=None) for instant in columns["event_time"]]
-    return pa.table([pa.array(columns[each.name], type=each.type) for each in EVENT_COLUMNS], schema=EVENT_COLUMNS)
+    table = pa.table(
+        [
+            pa.array(columns[each.name], type=AWARE if each.name == "event_time" else each.type)
+            for each in EVENT_COLUMNS
+        ],
+        names=EVENT_COLUMNS.names,
+    )
+    return table.cast(EVENT_COLUMNS)
 
 
 def evaluate(metric: Metric, grain: Grain, events: pa.Table) -> list[WindowValue]:
