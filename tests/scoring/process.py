@@ -53,6 +53,10 @@ class VitalsProcess:
                 [sys.executable, "-m", "vitals", *command], env=environment, stdout=log, stderr=log
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def answers(self, path: str) -> str | None:
         """Body of `/healthz` or `/metrics` where the answer is 200."""
         try:
