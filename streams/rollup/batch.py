@@ -54,7 +54,7 @@ class Misfit:
 class Batch:
     """A batch of one topic: its events, of which those with `counted` are to be folded, and what is set aside.
 
-    events: the columns of `compiled.INCOMING`, in no order that matters.
+    events: the columns of `EVENT_COLUMNS`, `partition` and `counted`, in log order by partition.
     """
 
     events: pl.DataFrame

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import ibis
+from ibis.expr import datatypes, operations
 
 from metrics.catalogue import metrics_of
 from metrics.contract import EVENTS, GRAINS, Grain, Metric
 from metrics.windows import measured
 
 KEY = "partition, account_id, window_start"
-INCOMING = ibis.table(dict(EVENTS.schema().items()) | {"partition": "int16", "counted": "boolean"}, name="incoming")
-"""Events as they were decoded, with the partition and whether each is to be counted."""
-
 VALUE = "DECIMAL(38,6)"
 
 
@@ -44,8 +42,9 @@ class GrainStatements:
 
 @dataclass(frozen=True)
 class TopicStatements:
-    """What folds a batch of one topic."""
+    """What folds a batch of one topic. `properties` are the names that its metrics look up."""
 
+    properties: tuple[str, ...]
     inputs: str
     grains: tuple[GrainStatements, ...]
 
@@ -54,8 +53,10 @@ class TopicStatements:
 def compiled(topic: str) -> TopicStatements:
     """The statements of every metric of a topic."""
     metrics = metrics_of(topic)
+    properties = tuple(sorted(set().union(*map(property_names, metrics))))
     return TopicStatements(
-        _inputs(metrics),
+        properties,
+        _inputs(metrics, properties),
         tuple(
             _statements(topic, grain, chosen)
             for grain in GRAINS
@@ -64,13 +65,38 @@ def compiled(topic: str) -> TopicStatements:
     )
 
 
-def _inputs(metrics: tuple[Metric, ...]) -> str:
-    counted = INCOMING.filter(INCOMING.counted)
-    columns = {metric.name: measured(metric, counted) for metric in metrics}
-    selected = counted.select("partition", "account_id", "event_time", "event_id", **columns)
+def property_names(metric: Metric) -> set[str]:
+    """Names of the properties that a metric looks up, so that only these are taken from a batch, as columns.
+
+    Raises:
+        ValueError: it reads properties otherwise than by `properties["name"]`.
+    """
+    expression = measured(metric, EVENTS).op()
+    lookups = expression.find(operations.MapGet)
+    others = expression.find(
+        lambda node: not isinstance(node, operations.MapGet) and any(map(_is_properties, node.__args__))
+    )
+    if others or not all(isinstance(lookup.key, operations.Literal) for lookup in lookups):
+        raise ValueError(f'Metric {metric.name}: properties are looked up by name only, as in properties["seats"].')
+    return {lookup.key.value for lookup in lookups}
+
+
+def _is_properties(node: object) -> bool:
+    return isinstance(node, operations.Field) and node.name == "properties"
+
+
+def _inputs(metrics: tuple[Metric, ...], properties: tuple[str, ...]) -> str:
+    columns = dict(EVENTS.schema().items()) | {"partition": datatypes.int16, "counted": datatypes.boolean}
+    # As a struct, a property is a column; a map would be searched for every event and metric.
+    columns["properties"] = datatypes.Struct(dict.fromkeys(properties or ("none",), datatypes.string))
+    incoming = ibis.table(columns, name="incoming")
+    counted = incoming.filter(incoming.counted)
+    measures = {metric.name: measured(metric, counted) for metric in metrics}
+    identifiers = ["account_id", "event_id"] if any(metric.merge == "last" for metric in metrics) else ["account_id"]
+    selected = counted.select("partition", *identifiers, "event_time", **measures)
     return f"""
 CREATE OR REPLACE TEMP TABLE inputs AS
-SELECT * REPLACE (account_id::UUID AS account_id, event_id::UUID AS event_id)
+SELECT * REPLACE ({", ".join(f"{name}::UUID AS {name}" for name in identifiers)})
 FROM ({ibis.to_sql(selected, dialect="duckdb")})
 """
 
@@ -132,14 +158,12 @@ def _fresh_members(members: str, grain: Grain, distinct: list[Metric]) -> str:
         f"{number}::UTINYINT AS metric, {name} AS member FROM inputs WHERE {name} IS NOT NULL"
         for number, name in enumerate(_quoted(metric.name) for metric in distinct)
     )
-    # Joined, then excepted: so the small side is what is hashed. An anti-join hashes all the members that are known.
+    # Joined, then left out: so the small side is what is hashed. An anti-join hashes all the members that are known.
     return f"""
-CREATE OR REPLACE TEMP TABLE fresh_members AS
-WITH found AS MATERIALIZED (SELECT DISTINCT * FROM ({found})),
-known AS MATERIALIZED (
-    SELECT found.* FROM {members} JOIN found USING (partition, account_id, window_start, metric, member)
+CREATE OR REPLACE TEMP TABLE found AS SELECT DISTINCT * FROM ({found});
+CREATE OR REPLACE TEMP TABLE fresh_members AS SELECT * FROM found WHERE rowid NOT IN (
+    SELECT found.rowid FROM {members} JOIN found USING (partition, account_id, window_start, metric, member)
 )
-SELECT * FROM found EXCEPT ALL SELECT * FROM known
 """
 
 

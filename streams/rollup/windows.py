@@ -15,6 +15,7 @@ import pyarrow as pa
 from metrics.contract import Grain
 from schemas.topics import EVENTS_TOPICS
 from streams.rollup.compiled import compiled
+from streams.rollup.incoming import incoming
 
 ChangedWindows = Mapping[Grain, pa.Table]
 """By grain: partition, account_id, window_start (microseconds since the epoch) and a column a metric, ordered by the
@@ -54,12 +55,12 @@ class WindowStore:
     def fold(self, topic: str, events: pl.DataFrame) -> ChangedWindows:
         """Adds the events whose column `counted` is true and returns the absolute values of what they changed.
 
-        events: the columns of `compiled.INCOMING`, `event_time` and `ingested_at` in UTC.
+        events: those of `decoding.EVENT_COLUMNS`, with `partition` and `counted`.
         """
         self._fold += 1
         statements = compiled(topic)
         database = self._database
-        database.register("incoming", as_arrow(events))
+        database.register("incoming", incoming(events, statements.properties))
         try:
             database.execute(statements.inputs)
         finally:
@@ -135,13 +136,3 @@ class WindowStore:
     def close(self) -> None:
         """Releases the memory."""
         self._database.close()
-
-
-def as_arrow(events: pl.DataFrame) -> pa.Table:
-    """Events as DuckDB takes them: instants without a zone (they are UTC), properties as a map."""
-    table = events.with_columns(pl.col("event_time", "ingested_at").dt.replace_time_zone(None)).to_arrow()
-    entries = table.column("properties").combine_chunks()
-    properties = pa.MapArray.from_arrays(
-        entries.offsets.cast(pa.int32()), entries.values.field("key"), entries.values.field("value")
-    )
-    return table.set_column(table.schema.get_field_index("properties"), "properties", properties)

@@ -16,7 +16,7 @@ from metrics.catalogue import metrics_of
 from metrics.windows import window_values
 from schemas.topics import EVENTS_TOPICS
 from streams.rollup.decoding import DECODED_COLUMNS
-from streams.rollup.windows import as_arrow
+from streams.rollup.incoming import event_table
 from tests.parity.logs import START, Shape, Written, first_of_each, generated, schema_of
 from vitals.avro import AvroSerde, subject
 from vitals.kafka import consumer_options, producer
@@ -34,7 +34,7 @@ def expected_values(topic: str, events: Iterable[dict[str, Any]]) -> dict[Key, D
     ]
     database = duckdb.connect(config={"threads": 1})
     database.execute("SET TimeZone = 'UTC'")
-    database.register("events", as_arrow(pl.DataFrame(rows, schema=DECODED_COLUMNS)))
+    database.register("events", event_table(pl.DataFrame(rows, schema=DECODED_COLUMNS)))
     values: dict[Key, Decimal] = {}
     for metric in metrics_of(topic):
         for grain in metric.grains:
