@@ -40,6 +40,17 @@ def parsed_schema(record_name: str) -> Any:
     return fastavro.parse_schema(json.loads(schema_text(record_name)))
 
 
+def primitive(kind: str, value: Any) -> bytes:
+    """A value of a primitive Avro type, such as long or string, as it is written.
+
+    >>> primitive("long", -3), primitive("string", "ab")
+    (b'\\x05', b'\\x04ab')
+    """
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, kind, value)
+    return buffer.getvalue()
+
+
 def subject(topic: str, record_name: str) -> str:
     """The registry's subject of a record on a topic.
 

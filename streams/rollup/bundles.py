@@ -7,8 +7,9 @@ from typing import Any
 
 from metrics.catalogue import DEFINITION_VERSION
 from streams.rollup.batch import Misfit
-from streams.rollup.encoding import AccountValues, avro, encoded_array, spliced
+from streams.rollup.encoding import AccountValues, encoded_array, spliced
 from streams.rollup.partition import Counts
+from vitals.avro import primitive
 
 ACCOUNTS_A_PART = 500
 VALUES_A_PART = 5_000
@@ -56,7 +57,8 @@ def bundles(flush: Flush, written_at: datetime) -> Iterator[bytes]:
             "written_at": written_at,
         }
         encoded = b"".join(
-            avro("string", account.account_id) + encoded_array(account.values, account.items) for account in accounts
+            primitive("string", account.account_id) + encoded_array(account.values, account.items)
+            for account in accounts
         )
         yield spliced("MetricValuesBundle", record, "accounts", encoded_array(len(accounts), encoded))
 

@@ -6,6 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -27,6 +28,9 @@ EVENT_COLUMNS: Mapping[str, pl.DataType] = MappingProxyType(
         "properties": pl.List(pl.Struct({"key": pl.String(), "value": pl.String()})),
     }
 )
+
+GREATEST_VALUE = Decimal("9" * 32 + "." + "9" * 6)
+"""The greatest number of 38 digits, six of them after the point."""
 
 DECODED_COLUMNS: Mapping[str, pl.DataType] = MappingProxyType({"row": pl.Int64(), **EVENT_COLUMNS})
 
@@ -75,6 +79,8 @@ class ReferenceDecoder:
                 if name == "Progress":
                     decoded.progress.append((row, record))
                 elif name == "Event":
+                    if record["value"] is not None and record["value"].copy_abs() > GREATEST_VALUE:
+                        raise BadRecordError("The event's value has more than 38 digits.")
                     rows.append({"row": row, **record, "properties": _entries(record["properties"])})
                 else:
                     raise BadRecordError(f"A {name} does not belong on an events topic.")

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from metrics.contract import Grain
 from streams.rollup.windows import ChangedWindows
-from vitals.avro import parsed_schema
+from vitals.avro import parsed_schema, primitive
 
 KEY = ("partition", "account_id", "window_start")
 
@@ -65,7 +65,7 @@ def encoded_accounts(changed: ChangedWindows, most: int) -> dict[int, list[Accou
 
 def _encoded_rows(grain: Grain, windows: pa.Table) -> pa.Table:
     """partition, account_id, number of values and their encoded items of each window."""
-    starts = _once(windows["window_start"].combine_chunks(), lambda start: avro("long", start))
+    starts = _once(windows["window_start"].combine_chunks(), lambda start: primitive("long", start))
     columns, values = [], np.zeros(windows.num_rows, dtype=np.int64)
     for metric in windows.column_names:
         if metric in KEY:
@@ -74,7 +74,7 @@ def _encoded_rows(grain: Grain, windows: pa.Table) -> pa.Table:
         if numbers.null_count == len(numbers):
             continue
         values += numbers.is_valid().to_numpy(zero_copy_only=False)
-        prefix = pa.scalar(avro("string", metric) + avro("string", grain), type=pa.large_binary())
+        prefix = pa.scalar(primitive("string", metric) + primitive("string", grain), type=pa.large_binary())
         columns.append(pc.binary_join_element_wise(prefix, starts, _decimals(numbers), _NOTHING))
     items = pc.binary_join_element_wise(*columns, _NOTHING, null_handling="skip")
     return pa.table(
@@ -119,12 +119,6 @@ def _once(column: pa.Array, encode: Callable[[Any], bytes]) -> pa.Array:
     return pa.array(encoded, type=pa.large_binary()).take(coded.indices)
 
 
-def avro(schema: str, value: Any) -> bytes:
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, schema, value)
-    return buffer.getvalue()
-
-
 @cache
 def _parts(record_name: str, field_name: str) -> tuple[Any, Any]:
     """Schemas of a record's fields before and after one of them."""
@@ -153,4 +147,4 @@ def encoded_array(items: int, encoded: bytes) -> bytes:
     >>> encoded_array(2, b"ab"), encoded_array(0, b"")
     (b'\\x04ab\\x00', b'\\x00')
     """
-    return avro("long", items) + encoded + b"\0" if items else b"\0"
+    return primitive("long", items) + encoded + b"\0" if items else b"\0"

@@ -1,10 +1,10 @@
 """Whole batches of Avro events decoded natively, exactly as the reference does.
 
-The bodies are framed as one Avro object container, in which each record begins with a marker: a number that nobody
-outside this process knows, and the record's index. A body that is cut short or too long shifts the next marker, so
-that markers in their places prove that each record was read from its own bytes and from no other. Whatever is not
-plain (a batch with a bad body, a schema of another shape, a map with a key twice, an instant outside the calendar) goes
-to the reference, and only those messages that the reference cannot read are set aside.
+The bodies are framed as one Avro object container, in which each record ends with a marker: a number that nobody
+outside this process knows, and the record's index. A body that is cut short or too long is not followed by its marker
+where the schema says that it ends, so that markers in their places prove that each record was read from its own bytes
+and from no other. Whatever is not plain (a batch with a bad body, a schema of another shape, a map with a key twice, an
+instant outside the calendar) goes to the reference, and only those messages that it cannot read are set aside.
 """
 
 import io
@@ -18,14 +18,15 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-import fastavro
+import numpy as np
 import polars as pl
-import polars_avro
 import structlog
+from numpy.typing import NDArray
 
-from streams.rollup.decoding import DECODED_COLUMNS, EVENT_COLUMNS, Decoded, ReferenceDecoder
+from streams.rollup.branches import foreign_branches
+from streams.rollup.decoding import DECODED_COLUMNS, EVENT_COLUMNS, GREATEST_VALUE, Decoded, ReferenceDecoder
 from streams.rollup.watermark import micros
-from vitals.avro import PREFIX_LENGTH, AvroSerde, Registry, parsed_schema
+from vitals.avro import PREFIX_LENGTH, AvroSerde, Registry, parsed_schema, primitive
 from vitals.errors import BadRecordError
 
 log = structlog.get_logger()
@@ -56,12 +57,13 @@ class WriterPlan:
     """
 
     header: bytes
+    types: list[Any]
     columns: list[str]
     defaults: list[pl.Expr]
 
 
 class NativeDecoder:
-    """Reads whole batches by polars-avro, whatever is not plain by the reference."""
+    """Reads whole batches by Polars, whatever is not plain by the reference."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -119,11 +121,11 @@ class NativeDecoder:
     def _whole(self, plan: WriterPlan, rows: list[int], bodies: Sequence[bytes | None]) -> Decoded:
         markers = _markers(len(rows))
         chosen: list[bytes] = [bodies[row] or b"" for row in rows]
-        size = sum(map(len, chosen)) + len(chosen) * MARKER_LENGTH
-        start = (plan.header, _long(len(rows)), _long(size))
-        container = b"".join(chain(start, chain.from_iterable(zip(markers, chosen, strict=True)), (_SYNC,)))
+        ends = np.cumsum(np.fromiter(map(len, chosen), np.int64, len(chosen)) + MARKER_LENGTH)
+        start = plan.header + primitive("long", len(rows)) + primitive("long", int(ends[-1]))
+        container = b"".join(chain((start,), chain.from_iterable(zip(chosen, markers, strict=True)), (_SYNC,)))
         try:
-            frame = polars_avro.read_avro(io.BytesIO(container), columns=["_marker", *plan.columns])
+            frame = pl.read_avro(io.BytesIO(container), columns=[*plan.columns, "_marker"])
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic of the native library is no Exception
@@ -131,7 +133,9 @@ class NativeDecoder:
         if frame.height != len(rows) or not frame["_marker"].equals(pl.Series("_marker", markers, dtype=pl.Binary)):
             raise UnreadableBatchError("a record was read from another's bytes")
         events = frame.with_columns(pl.Series("row", rows, dtype=pl.Int64), *plan.defaults).select(*DECODED_COLUMNS)
-        odd = _odd_rows(events)
+        bodies_at = len(start) + PREFIX_LENGTH + np.concatenate([[0], ends[:-1]])
+        foreign = foreign_branches(np.frombuffer(container, np.uint8), bodies_at, plan.types)
+        odd = _odd_rows(events, foreign)
         if odd.is_empty():
             return Decoded(events)
         again = self._reference.decode_rows([(row, bodies[row]) for row in odd.to_list()])
@@ -169,7 +173,9 @@ def plan_of(writer: Any) -> WriterPlan | None:
             columns.append(name)
         else:
             return None
-    return WriterPlan(_header(list(written.values())), columns, defaults)
+    return WriterPlan(
+        _header(list(written.values())), [_bare(each["type"]) for each in written.values()], columns, defaults
+    )
 
 
 def _is_plain(kind: Any) -> bool:
@@ -194,23 +200,21 @@ def _bare(kind: Any) -> Any:
 
 
 def _header(fields: list[Any]) -> bytes:
-    """An object container's header for records that begin with the marker and the wire format's prefix."""
+    """An object container's header for records between the wire format's prefix and the marker."""
     entry = [{"name": name, "type": "string"} for name in ("key", "value")]
     # A map has the bytes of an array of entries, which keeps the order and becomes a list of structs.
     entries = {"type": "array", "items": {"type": "record", "name": "Entry", "fields": entry}}
-    framing = [
-        {"name": "_marker", "type": {"type": "fixed", "name": "Marker", "size": MARKER_LENGTH}},
-        {"name": "_prefix", "type": {"type": "fixed", "name": "Prefix", "size": PREFIX_LENGTH}},
-    ]
+    prefix = {"name": "_prefix", "type": {"type": "fixed", "name": "Prefix", "size": PREFIX_LENGTH}}
+    marker = {"name": "_marker", "type": {"type": "fixed", "name": "Marker", "size": MARKER_LENGTH}}
     columns = []
     for each in fields:
         bare = _bare(each["type"])
         is_map = isinstance(bare, dict) and bare["type"] == "map"
         columns.append({"name": each["name"], "type": entries if is_map else bare})
-    schema = {"type": "record", "name": "FramedEvent", "fields": framing + columns}
+    schema = {"type": "record", "name": "FramedEvent", "fields": [prefix, *columns, marker]}
     metadata = {b"avro.schema": json.dumps(schema).encode(), b"avro.codec": b"null"}
-    pairs = b"".join(_long(len(part)) + part for pair in metadata.items() for part in pair)
-    return b"".join((b"Obj\x01", _long(len(metadata)), pairs, b"\x00", _SYNC))
+    pairs = b"".join(primitive("long", len(part)) + part for pair in metadata.items() for part in pair)
+    return b"".join((b"Obj\x01", primitive("long", len(metadata)), pairs, b"\x00", _SYNC))
 
 
 _indexes: list[bytes] = []
@@ -222,19 +226,18 @@ def _markers(length: int) -> list[bytes]:
     return _indexes[:length]
 
 
-def _long(number: int) -> bytes:
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, "long", number)
-    return buffer.getvalue()
-
-
-def _odd_rows(events: pl.DataFrame) -> pl.Series:
-    """Rows of events that the native decoder reads, but not as the reference does."""
-    odd = []
+def _odd_rows(events: pl.DataFrame, foreign: NDArray[np.bool_]) -> pl.Series:
+    """Rows of events that the native decoder reads, but not as the reference does: foreign branches (a mask), instants
+    outside the calendar, a value of more digits than a decimal has, a map with a key twice.
+    """
+    odd = [events["row"].filter(pl.Series(foreign))] if foreign.any() else []
     for column in ("event_time", "ingested_at"):
         within = events[column].to_physical().is_between(EARLIEST, LATEST)
         if not within.all():
             odd.append(events.filter(~within)["row"])
+    fitting = events["value"].is_between(GREATEST_VALUE.copy_negate(), GREATEST_VALUE)
+    if not fitting.all():
+        odd.append(events.filter(~fitting)["row"])
     several = events.filter(pl.col("properties").list.len() > 1)
     if several.height:
         keys = several.select("row", pl.col("properties")).explode("properties").unnest("properties")

@@ -19,7 +19,7 @@ from streams.rollup.decoding import DECODED_COLUMNS, Decoded, ReferenceDecoder
 from streams.rollup.native import NativeDecoder
 from tests.parity.logs import KINDS, Shape, Written, generated
 from tests.rollup.registry import PROGRESS_ID, KnownSchemas, framed
-from vitals.avro import AvroSerde, parsed_schema
+from vitals.avro import AvroSerde, parsed_schema, primitive
 
 PROGRESS = struct.pack(">bI", 0, PROGRESS_ID) + (
     lambda buffer: (
@@ -120,9 +120,23 @@ def with_raw_properties(written: Written, pairs: list[tuple[str, str]]) -> bytes
     return body + buffer.getvalue()
 
 
+def with_raw_value(written: Written, unscaled: int, length: int) -> bytes:
+    """A body whose decimal has so many bytes, whatever its precision allows."""
+    body = framed(replace(written, record=written.record | {"value": None, "properties": {}}))[:-2]
+    return body + b"\2" + primitive("bytes", unscaled.to_bytes(length, "big", signed=True)) + b"\0"
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        *[with_raw_value(event_of(), sign * number, 17) for number in (10**38 - 1, 10**38, 2**127) for sign in (1, -1)],
+        with_raw_value(event_of(), 10**38, 16),
+        with_raw_value(event_of(), -(10**38), 16),
+        with_raw_value(event_of(), 10**60, 40),
+        with_raw_value(event_of(), 5, 20),
+        with_raw_value(event_of(), 0, 0),
+        framed(event_of(user_id="u"))[:79] + b"\4" + framed(event_of(user_id="u"))[80:],
+        framed(event_of(user_id="u"))[:79] + b"\x82\0" + framed(event_of(user_id="u"))[80:],
         with_raw_properties(event_of(), [("a", "1"), ("b", "2"), ("a", "3")]),
         framed(event_of(value=Decimal("9" * 32 + ".999999"))),
         framed(event_of(value=Decimal("-0.000001"))),
@@ -132,7 +146,18 @@ def with_raw_properties(written: Written, pairs: list[tuple[str, str]]) -> bytes
         framed(event_of(kind="", user_id="", properties={"": ""})),
         framed(event_of(kind="né\N{SNOWMAN}", properties={"x" * 300: "y" * 100_000})),
     ],
-    ids=["key-twice", "largest", "smallest", "latest", "past-the-calendar", "before-it", "empty", "long"],
+    ids=[
+        *["37-digits", "minus-37", "39-digits", "minus-39", "128-bits", "minus-128"],
+        *["39-in-16", "minus-39-in-16", "61-digits", "padded", "no-bytes", "third-branch", "long-branch"],
+        "key-twice",
+        "largest",
+        "smallest",
+        "latest",
+        "past-the-calendar",
+        "before-it",
+        "empty",
+        "long",
+    ],
 )
 def test_odd_events_are_read_alike(body: bytes) -> None:
     rest = [framed(each) for each in generated("events.product", Shape(120))]
