@@ -77,6 +77,12 @@ def of_kind(*kinds: str) -> Callable[[Table], BooleanValue]:
     return lambda events: events.kind.isin(kinds)
 
 
+NUMBER = r"^[+-]?[0-9]{1,20}([.][0-9]{1,6})?$"
+"""What every engine reads as the same number. They differ on others: 1_000 is a number to DuckDB alone, and each rounds a
+seventh decimal in its own way."""
+
+
 def number(events: Table, name: str) -> Value:
     """A property as a number; null where its text is none, which a cast that raises would make everyone's trouble."""
-    return events.properties[name].try_cast("decimal(38,6)")
+    text = events.properties[name]
+    return text.re_search(NUMBER).ifelse(text.try_cast("decimal(38,6)"), ibis.null("decimal(38,6)"))
