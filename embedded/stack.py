@@ -19,9 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from embedded import kafka, postgres, registry, valkey
-from embedded.disk import require_free_space
 from embedded.endpoints import Endpoints
-from embedded.jars import JarCache
 from embedded.java import find_java
 from embedded.jvm import Jvm
 from embedded.part_run import PartRun
@@ -32,7 +30,9 @@ from embedded.state_folder import StateFolder
 from embedded.status import end_leftovers, write_status
 from embedded.supervisor import Supervisor
 from embedded.telemetry import PORT_NAME as SUPERVISOR_PORT_NAME
+from vitals.disk import require_free_space
 from vitals.errors import UserError
+from vitals.jars import JarCache
 
 START_NEEDS_BYTES = 500_000_000
 LOG_TAIL_LINES = 15

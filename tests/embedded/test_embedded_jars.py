@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from embedded.jars import JarCache, JarVerificationError, LockedJar, read_lock, verify
 from vitals.errors import UserError
+from vitals.jars import JarCache, JarVerificationError, LockedJar, read_lock, verify
 
 
 class Repository:

@@ -1,6 +1,6 @@
 """Java archives pinned by Maven coordinates, size and SHA-256, fetched through jgo and cached once per user.
 
-`jars.lock.json` lists them in groups (`kafka`, `registry`); `python -m embedded.lock_jars` writes it. A file is used
+`jars.lock.json` lists them in groups (`kafka`, `registry`); `python -m vitals.lock_jars` writes it. A file is used
 only when its SHA-256 is the pinned one. Downloads land in a folder of their own and move into place once verified,
 under a lock between processes, so an interrupted or concurrent download leaves nothing half-written behind.
 
@@ -25,8 +25,8 @@ import platformdirs
 import requests
 from jgo.maven import MavenContext, PythonResolver
 
-from embedded.disk import require_free_space
-from embedded.download_progress import CancellableProgress, DownloadProgress, download_progress
+from vitals.disk import require_free_space
+from vitals.download_progress import CancellableProgress, DownloadProgress, download_progress
 from vitals.errors import UserError, VitalsError
 
 LOCK_FILE = Path(__file__).with_name("jars.lock.json")

@@ -1,6 +1,6 @@
 """Writes `jars.lock.json`: resolves the roots below with jgo and pins every file by SHA-256 and size.
 
-Run `python -m embedded.lock_jars` after changing a version here, and review the difference as for any dependency.
+Run `python -m vitals.lock_jars` after changing a version here, and review the difference as for any dependency.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from embedded.jars import LockedJar, file_sha256, maven_context, write_lock
+from vitals.jars import LockedJar, file_sha256, maven_context, write_lock
 
 KAFKA = "4.3.1"  # the newest release whose kafka-tools is published as well
 LOG4J = "2.25.4"
