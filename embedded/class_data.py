@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.java import Java
+from vitals.java import Java
 
 CLEAN_EXIT_CODES = (0, 143)
 """How a JVM ends in good order; 143 is its answer to SIGTERM."""

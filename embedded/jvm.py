@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.class_data import ClassData, class_data
-from embedded.java import Java
 from vitals.jars import JarCache
+from vitals.java import Java
 
 # The serial collector starts fastest and is the best one for small heaps on one or two cores.
 COLLECTOR = "-XX:+UseSerialGC"

@@ -20,7 +20,6 @@ from typing import TextIO
 
 from embedded import kafka, postgres, registry, valkey
 from embedded.endpoints import Endpoints
-from embedded.java import find_java
 from embedded.jvm import Jvm
 from embedded.part_run import PartRun
 from embedded.parts import Part
@@ -33,6 +32,7 @@ from embedded.telemetry import PORT_NAME as SUPERVISOR_PORT_NAME
 from vitals.disk import require_free_space
 from vitals.errors import UserError
 from vitals.jars import JarCache
+from vitals.java import find_java
 
 START_NEEDS_BYTES = 500_000_000
 LOG_TAIL_LINES = 15

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from embedded.class_data import ClassData, class_data
-from embedded.java import Java, find_java
+from vitals.java import Java, find_java
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded.java import MINIMUM_JAVA, find_java, parse_feature_release
 from vitals.errors import UserError
+from vitals.java import MINIMUM_JAVA, find_java, parse_feature_release
 
 
 def fake_java(home: Path, version: str) -> Path:

