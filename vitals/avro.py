@@ -14,6 +14,7 @@ from typing import Any
 
 import fastavro
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, ServerConfig
+from confluent_kafka.schema_registry.common._httpx_compat import httpx
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
@@ -24,6 +25,9 @@ NAMESPACE = "vitals"
 _PREFIX = struct.Struct(">bI")
 PREFIX_LENGTH = _PREFIX.size
 """Bytes before the Avro body."""
+
+# What the registry's client raises where no answer comes is of whichever HTTP library it took, and no OSError.
+UNREACHABLE = (httpx.TransportError, OSError)
 
 Record = dict[str, Any]
 
@@ -84,6 +88,8 @@ class Registry:
                     f"none. Registry: {error.error_message}"
                 ) from error
             raise FatalError(f"The schema registry refuses {name}: {error.error_message}") from error
+        except UNREACHABLE as error:
+            raise RetriableError(f"The schema registry cannot be reached: {error}") from error
         self._ids[(topic, record_name)] = identifier
         return identifier
 
@@ -98,6 +104,8 @@ class Registry:
                 f"The schema registry does not take a compatibility rule for {subject(topic, record_name)}: "
                 f"{error.error_message}"
             ) from error
+        except UNREACHABLE as error:
+            raise RetriableError(f"The schema registry cannot be reached: {error}") from error
 
     def writer_id(self, topic: str, record_name: str) -> int:
         """Id of the newest schema of a record for a topic, which `vitals bootstrap` must have registered."""
@@ -120,7 +128,7 @@ class Registry:
             if error.http_status_code == 404:
                 raise FatalError(f"The schema of {name} is not registered: run `vitals bootstrap` first.") from error
             raise RetriableError(f"The schema registry answered {error.http_status_code} for {name}.") from error
-        except OSError as error:
+        except UNREACHABLE as error:
             raise RetriableError(f"The schema registry cannot be reached: {error}") from error
         if found.schema_id is None:
             raise FatalError(f"The schema registry gave no id for {name}.")
@@ -146,7 +154,7 @@ class Registry:
                 if error.http_status_code == 404:
                     raise BadRecordError(f"Schema id {identifier} is not in the registry.") from error
                 raise RetriableError(f"The schema registry answered {error.http_status_code}.") from error
-            except OSError as error:
+            except UNREACHABLE as error:
                 raise RetriableError(f"The schema registry cannot be reached: {error}") from error
             schema: Any = fastavro.parse_schema(json.loads(text or "null"))
             self._writers[identifier] = (schema["name"].rpartition(".")[2], schema)

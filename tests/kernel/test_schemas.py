@@ -9,7 +9,7 @@ from confluent_kafka.schema_registry import Schema
 from schemas.bootstrap import bootstrap
 from schemas.topics import EVENTS_TOPICS, PARTITIONS, TOPICS, events_topic
 from vitals.avro import AvroSerde, Registry, parsed_schema, schema_text, subject
-from vitals.errors import BadRecordError, FatalError
+from vitals.errors import BadRecordError, FatalError, RetriableError
 from vitals.settings import Settings
 
 AVRO = Path(__file__).resolve().parents[2] / "schemas" / "avro"
@@ -78,3 +78,8 @@ def test_serde_round_trip_and_every_kind_of_broken_message(settings: Settings) -
 def test_an_unregistered_schema_names_the_remedy(settings: Settings) -> None:
     with pytest.raises(FatalError, match="vitals bootstrap"):
         AvroSerde(Registry(settings.registry_url)).encode("nowhere", "Identity", {})
+
+
+def test_a_registry_that_does_not_answer_is_a_passing_fault() -> None:
+    with pytest.raises(RetriableError, match="cannot be reached"):
+        Registry("http://127.0.0.1:1").register("identities", "Identity")
