@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PACKAGES := vitals schemas connectors metrics models analytics streams sinks api embedded
+PACKAGES := vitals schemas connectors metrics models analytics streams sinks api embedded batch
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status test test-fast verify bench lint format types page lock clean
@@ -53,6 +53,8 @@ lock: $(BIN)/.dev ## Pin the newest versions of every dependency, with hashes
 	  --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate requirements/spark.in -o requirements/spark.txt
 
 clean: ## Remove what was installed and built (not the state folder)
 	rm -rf $(VENV) dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

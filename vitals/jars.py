@@ -1,6 +1,6 @@
 """Java archives pinned by Maven coordinates, size and SHA-256, fetched through jgo and cached once per user.
 
-`jars.lock.json` lists them in groups (`kafka`, `registry`); `python -m vitals.lock_jars` writes it. A file is used
+`jars.lock.json` lists them in groups (`kafka`, `registry`, …); `python -m vitals.lock_jars` writes it. A file is used
 only when its SHA-256 is the pinned one. Downloads land in a folder of their own and move into place once verified,
 under a lock between processes, so an interrupted or concurrent download leaves nothing half-written behind.
 

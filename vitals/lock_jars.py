@@ -13,6 +13,7 @@ from vitals.jars import LockedJar, file_sha256, maven_context, write_lock
 
 KAFKA = "4.3.1"  # the newest release whose kafka-tools is published as well
 LOG4J = "2.25.4"
+SPARK = "4.1.1"  # as in requirements/spark.in; the newest of this line of which every jar below is published
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,14 @@ ROOTS: dict[str, tuple[Root, ...]] = {
         Root(f"org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J}", alone=True),
     ),
     "registry": (Root("io.apicurio:apicurio-registry-app:3.3.3", classifier="all", packaging="tar.gz", alone=True),),
+    # Each alone: the rest of what they need comes with pyspark, in these versions.
+    "spark": (
+        Root(f"org.apache.spark:spark-sql-kafka-0-10_2.13:{SPARK}", alone=True),
+        Root(f"org.apache.spark:spark-token-provider-kafka-0-10_2.13:{SPARK}", alone=True),
+        Root("org.apache.kafka:kafka-clients:3.9.1", alone=True),
+        Root("org.apache.commons:commons-pool2:2.12.1", alone=True),
+        Root(f"org.apache.spark:spark-avro_2.13:{SPARK}", alone=True),
+    ),
 }
 
 
