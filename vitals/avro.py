@@ -7,7 +7,7 @@ both events and progress records. Every reader resolves what was written to the 
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -159,6 +159,34 @@ class Registry:
             schema: Any = fastavro.parse_schema(json.loads(text or "null"))
             self._writers[identifier] = (schema["name"].rpartition(".")[2], schema)
         return self._writers[identifier]
+
+    @retry(
+        retry=retry_if_exception_type(RetriableError),
+        stop=stop_after_delay(30),
+        wait=wait_exponential(0.2, max=3),
+        reraise=True,
+    )
+    def versions(self, record_names: Collection[str]) -> dict[int, tuple[str, str]]:
+        """Record name and schema text, by id, of every version of these records on any topic: what may lie there.
+
+        Raises:
+            RetriableError: the registry cannot be reached.
+        """
+        found: dict[int, tuple[str, str]] = {}
+        try:
+            for name in self._client.get_subjects(deleted=True):
+                _, separator, record_name = name.rpartition(f"-{NAMESPACE}.")
+                if not separator or record_name not in record_names:
+                    continue
+                for version in self._client.get_versions(name, deleted=True):
+                    registered = self._client.get_version(name, version, deleted=True)
+                    if registered.schema_id is not None and registered.schema.schema_str is not None:
+                        found[registered.schema_id] = (record_name, registered.schema.schema_str)
+        except SchemaRegistryError as error:
+            raise RetriableError(f"The schema registry answered {error.http_status_code}.") from error
+        except UNREACHABLE as error:
+            raise RetriableError(f"The schema registry cannot be reached: {error}") from error
+        return found
 
 
 class AvroSerde:

@@ -46,6 +46,26 @@ def connection(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def java_connection(settings: Settings) -> dict[str, str]:
+    """How a Kafka client written in Java, as engines have it, reaches the brokers."""
+    options = {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "security.protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol == "SASL_SSL":
+        family = "plain.Plain" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.Scram"
+        user, password = (
+            text.replace("\\", "\\\\").replace('"', '\\"')
+            for text in (settings.kafka_username, settings.kafka_password.get_secret_value())
+        )
+        options |= {
+            "sasl.mechanism": settings.kafka_sasl_mechanism,
+            "sasl.jaas.config": f"org.apache.kafka.common.security.{family}LoginModule required "
+            f'username="{user}" password="{password}";',
+        }
+    return options
+
+
 def producer_options(settings: Settings, transactional_id: str | None = None) -> dict[str, Any]:
     """A producer that never loses, repeats or misplaces a record.
 
