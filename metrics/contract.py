@@ -78,8 +78,8 @@ def of_kind(*kinds: str) -> Callable[[Table], BooleanValue]:
 
 
 NUMBER = r"^[+-]?[0-9]{1,20}([.][0-9]{1,6})?$"
-"""What every engine reads as the same number. They differ on others: 1_000 is a number to DuckDB alone, and each rounds a
-seventh decimal in its own way."""
+"""What every engine reads as the same number. They differ on others: 1_000 is a number to DuckDB alone, and each rounds
+a seventh decimal in its own way."""
 
 
 def number(events: Table, name: str) -> Value:
