@@ -48,9 +48,10 @@ def broker() -> Iterator[tuple[Endpoints, Settings, Path]]:
 def laid(shape: Shape, endpoints: Endpoints, settings: Settings, folder: Path) -> Field:
     """The field of a shape: fresh topics with its log in them."""
     log = generated(shape)
-    size, seconds = produce(log, settings.kafka_bootstrap, EVENTS, lay_topics(settings, shape.partitions))
+    schema_id = lay_topics(settings, shape.partitions)
+    size, seconds = produce(log, settings.kafka_bootstrap, EVENTS, schema_id)
     print(f"log: {shape}, {size:.0f} B a message, {len(log.source) / seconds:,.0f} messages/s produced", flush=True)
-    return Field(log, endpoints, settings, folder)
+    return Field(log, EVENTS, schema_id, endpoints, settings, folder)
 
 
 def run_all(field: Field, chosen: Sequence[Contender], repeats: int) -> tuple[list[Measured], dict[str, str]]:

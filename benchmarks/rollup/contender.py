@@ -4,20 +4,24 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from benchmarks.rollup.broker import EVENTS
-from benchmarks.rollup.log import Log
+from confluent_kafka.admin import NewTopic
+
+from benchmarks.rollup.broker import TIMEOUT_SECONDS, admin_of, create
+from benchmarks.rollup.log import Log, produce
 from benchmarks.rollup.measured import Measured, Meter
 from embedded.endpoints import Endpoints
 from vitals.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEADLINE_SECONDS = 900.0
+Report = dict[str, Any]
 RESULT = "@"
 """A subprocess says `@ {"name": …, "began": …, "ended": …, "events": …}` on a line of its own."""
 
@@ -31,24 +35,38 @@ class Field:
     """A log in a topic, and where it is."""
 
     log: Log
+    topic: str
+    schema_id: int
     endpoints: Endpoints
     settings: Settings
     folder: Path
 
     def own_folder(self, name: str) -> Path:
         """A new folder for one run."""
-        folder = self.folder / f"{name}-{time.time_ns()}"
+        plain = "".join(letter if letter.isalnum() else "-" for letter in name)
+        folder = self.folder / f"{plain}-{time.time_ns()}"
         folder.mkdir(parents=True)
         return folder
 
-    def arguments(self, events: int | None = None) -> dict[str, object]:
-        """What a subprocess needs to read the log, or its first `events` messages."""
-        log = self.log if events is None else self.log.prefix(events)
+    def prefix(self, events: int) -> "Field":
+        """The first messages of the log in a topic of their own, for those too slow for all of it."""
+        log = self.log.prefix(events)
+        topic = f"prefix-{events}"
+        partitions = log.shape.partitions
+        admin = admin_of(self.settings)
+        if topic not in admin.list_topics(timeout=TIMEOUT_SECONDS).topics:
+            create(admin, [NewTopic(topic, partitions, 1)])
+            produce(log, self.settings.kafka_bootstrap, topic, self.schema_id)
+        return replace(self, log=log, topic=topic)
+
+    def arguments(self) -> dict[str, object]:
+        """What a subprocess needs to read the log."""
         return {
             "bootstrap": self.settings.kafka_bootstrap,
             "registry": self.settings.registry_url,
-            "topic": EVENTS,
-            "ends": log.ends(),
+            "schema_id": self.schema_id,
+            "topic": self.topic,
+            "ends": self.log.ends(),
         }
 
 
@@ -77,7 +95,7 @@ def run_process(
 
     The arguments go to it as one JSON text. Raises ContenderError where it fails or reports nothing.
     """
-    folder = field.own_folder(name.replace(" ", "-"))
+    folder = field.own_folder(name)
     log_path = folder / "log"
     inherited = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     with log_path.open("wb") as log:
@@ -103,12 +121,10 @@ def run_process(
     ]  # fmt: skip
 
 
-def _reports(process: "subprocess.Popen[str]", meter: Meter, log_path: Path, deadline_seconds: float) -> list[dict]:  # type: ignore[type-arg]
-    import threading
-
+def _reports(process: "subprocess.Popen[str]", meter: Meter, log_path: Path, deadline_seconds: float) -> list[Report]:
     timer = threading.Timer(deadline_seconds, process.kill)
     timer.start()
-    reports = []
+    reports: list[Report] = []
     assert process.stdout is not None
     with log_path.with_name("out").open("w") as out:
         for line in process.stdout:

@@ -56,7 +56,7 @@ def measured_worker(field: Field, name: str, command: Sequence[str], expected: S
     Raises:
         ContenderError: it ended by itself, or was not through in time.
     """
-    folder = field.own_folder(name.replace(" ", "-"))
+    folder = field.own_folder(name)
     port = choose_ports(["metrics"], forced={}, remembered={}, prefer_defaults=False)["metrics"].port
     environment = {
         **os.environ,
