@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.rollup.contender import ContenderError
 from embedded.jars import JarCache, cache_folder, read_lock, write_lock
-from embedded.java import find_java
+from embedded.java import find_java, inspect_java
 from embedded.lock_jars import Root, lock_group
 from vitals.errors import UserError
 
@@ -31,6 +32,9 @@ JARS = {
         Root("org.apache.commons:commons-pool2:2.12.1", alone=True),
     ),
 }
+JOBS = Path(__file__).parent / "jobs"
+"""What runs in those environments."""
+OLDEST_JAVA = 17
 COMPLETE = "complete"
 
 
@@ -47,10 +51,11 @@ def python_of(peer: str) -> Path:
     if not (environment / COMPLETE).exists():
         print(f"installing {peer} in an environment of its own (once) ...", flush=True)
         shutil.rmtree(environment, ignore_errors=True)
-        for command in (
+        commands: tuple[list[str | Path], ...] = (
             [sys.executable, "-m", "venv", environment],
             [python, "-m", "pip", "-q", "--no-input", "install", "--require-hashes", "-r", requirements],
-        ):
+        )
+        for command in commands:
             finished = subprocess.run(command, capture_output=True, text=True, check=False)
             if finished.returncode != 0:
                 raise ContenderError(f"{peer} cannot be installed: {(finished.stderr or finished.stdout)[-500:]}")
@@ -71,8 +76,13 @@ def jars_of(peer: str) -> list[Path]:
 
 
 def java_environment() -> dict[str, str]:
-    """Makes a peer use the Java that the embedded Kafka uses."""
-    return {"JAVA_HOME": str(find_java().executable.parent.parent)}
+    """Makes a peer use the installed Java where it is new enough, and else the one that Vitals brings."""
+    home = os.environ.get("JAVA_HOME")
+    installed = shutil.which("java", path=f"{home}/bin" if home else None)
+    java = inspect_java(Path(installed).resolve()) if installed else None
+    if java is None or java.feature < OLDEST_JAVA:
+        java = find_java()
+    return {"JAVA_HOME": str(java.executable.parent.parent)}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from vitals.settings import Settings
 
 Row = list[Any]
 """account id, window start in microseconds, then events, feature events, tracked events and events without a value,
-the sum of values in millionths, and distinct users.
+the sum of values as a decimal (None where there is none), and distinct users.
 """
-IN_MILLIONTHS = MEASURES.index("job.value")
+SUM = MEASURES.index("job.value")
 
 
 def judged_rows(measured: Measured, log: Log, rows: Windows, deduplicated: bool) -> Measured:
@@ -31,7 +32,7 @@ def judged_rows(measured: Measured, log: Log, rows: Windows, deduplicated: bool)
 def rows_of_file(log: Log, path: Path) -> Windows:
     """Rows of a file, or of every file in a folder: a JSON list or object a line."""
     files = sorted(path.rglob("part-*")) if path.is_dir() else [path]
-    return windows_of(log, (json.loads(line) for file in files for line in file.read_text().splitlines()))
+    return windows_of(log, (_loaded(line) for file in files for line in file.read_text().splitlines()))
 
 
 def rows_of_topic(log: Log, settings: Settings, topic: str, partitions: int) -> Windows:
@@ -45,7 +46,7 @@ def rows_of_topic(log: Log, settings: Settings, topic: str, partitions: int) -> 
         for message in consumer.consume(10_000, 1.0):
             if message.error() is not None:
                 raise RuntimeError(str(message.error()))
-            rows.append(json.loads(message.value() or b"null"))
+            rows.append(_loaded(message.value() or b"null"))
             if (message.offset() or 0) + 1 >= ends[message.partition() or 0]:
                 left.discard(message.partition() or 0)
         # A transaction's end marker is an offset without a message.
@@ -61,8 +62,13 @@ def windows_of(log: Log, rows: Iterable[Row | dict[str, Any]]) -> Windows:
     latest: dict[int, Row] = {}
     for row in rows:
         account, start, *measures = row.values() if isinstance(row, dict) else row
-        latest[window_key(numbers[account], int(start))] = measures
+        total = Decimal(measures[SUM] or 0)
+        unscaled = [MILLION * measure for measure in measures[:SUM]] + [int(total * MILLION)]
+        latest[window_key(numbers[account], int(start))] = unscaled + [MILLION * each for each in measures[SUM + 1 :]]
     keys = np.array(sorted(latest), np.int64)
     values = np.array([latest[key] for key in keys.tolist()], np.int64).reshape(len(keys), len(MEASURES))
-    values[:, [column for column in range(len(MEASURES)) if column != IN_MILLIONTHS]] *= MILLION
     return Windows(keys, values)
+
+
+def _loaded(text: str | bytes) -> Any:
+    return json.loads(text, parse_float=Decimal)
