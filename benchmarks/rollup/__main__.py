@@ -1,4 +1,4 @@
-"""`make bench BENCH=rollup`, or `python -m benchmarks.rollup --help`."""
+"""`make bench BENCH=rollup`: the rollup beside librdkafka alone and beside other engines, or how its cost grows."""
 
 import argparse
 import importlib
@@ -6,33 +6,44 @@ import pkgutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from pydantic import SecretStr
 
-from benchmarks.rollup import contenders, report
+from benchmarks.rollup import contenders, growth, report
 from benchmarks.rollup.broker import EVENTS, lay_topics
 from benchmarks.rollup.contender import Contender, ContenderError, Field
 from benchmarks.rollup.log import Shape, generated, produce
-from benchmarks.rollup.measured import Measured
+from benchmarks.rollup.measured import Measured, busy_cores
 from embedded.endpoints import Endpoints
 from embedded.stack import Stack
 from vitals.settings import Settings
 
+COMPARISON, GROWTH = "Comparison", "Growth"
 
-def found() -> list[Contender]:
-    """Every contender, in order."""
-    modules = (
-        importlib.import_module(info.name)
-        for info in pkgutil.iter_modules(contenders.__path__, f"{contenders.__name__}.")
-    )
-    return sorted((cast(Contender, module) for module in modules), key=lambda each: each.ORDER)
+
+@dataclass(frozen=True)
+class Ground:
+    """Kafka and the registry, and a folder that is removed in the end."""
+
+    endpoints: Endpoints
+    settings: Settings
+    folder: Path
+
+    def laid(self, shape: Shape) -> Field:
+        """Fresh topics with the log of a shape in them."""
+        log = generated(shape)
+        schema_id = lay_topics(self.settings, shape.partitions)
+        size, seconds = produce(log, self.settings.kafka_bootstrap, EVENTS, schema_id)
+        print(f"{report.described(shape)} {size:.0f} B a message, produced in {seconds:.1f} s.", flush=True)
+        return Field(log, EVENTS, schema_id, self.endpoints, self.settings, self.folder)
 
 
 @contextmanager
-def broker() -> Iterator[tuple[Endpoints, Settings, Path]]:
-    """Kafka and the registry in a folder that is removed in the end."""
+def broker() -> Iterator[Ground]:
+    """The parts that every contender uses, started and stopped."""
     with tempfile.TemporaryDirectory(prefix="vitals-benchmark-") as text:
         folder = Path(text)
         with Stack(folder / "state").infrastructure(("kafka", "registry")) as endpoints:
@@ -42,37 +53,67 @@ def broker() -> Iterator[tuple[Endpoints, Settings, Path]]:
                 postgres_dsn=SecretStr(endpoints.postgres_dsn),
                 state_dir=folder,
             )
-            yield endpoints, settings, folder
+            yield Ground(endpoints, settings, folder)
 
 
-def laid(shape: Shape, endpoints: Endpoints, settings: Settings, folder: Path) -> Field:
-    """The field of a shape: fresh topics with its log in them."""
-    log = generated(shape)
-    schema_id = lay_topics(settings, shape.partitions)
-    size, seconds = produce(log, settings.kafka_bootstrap, EVENTS, schema_id)
-    print(f"log: {shape}, {size:.0f} B a message, {len(log.source) / seconds:,.0f} messages/s produced", flush=True)
-    return Field(log, EVENTS, schema_id, endpoints, settings, folder)
+def found() -> dict[str, Contender]:
+    """Every contender by the name of its module, in order."""
+    names = [info.name for info in pkgutil.iter_modules(contenders.__path__)]
+    modules = {name: cast(Contender, importlib.import_module(f"{contenders.__name__}.{name}")) for name in names}
+    return dict(sorted(modules.items(), key=lambda item: item[1].ORDER))
 
 
-def run_all(field: Field, chosen: Sequence[Contender], repeats: int) -> tuple[list[Measured], dict[str, str]]:
-    """Every contender's runs, and why some have none."""
-    runs: list[Measured] = []
+def planned(chosen: Sequence[Contender], repeats: int) -> Iterator[Contender]:
+    """What runs when: the repeated ones in every round, and the peers one by one between the rounds."""
+    once = [each for each in chosen if not each.REPEATED]
+    for number in range(repeats):
+        yield from (each for each in chosen if each.REPEATED)
+        yield from once[number::repeats]
+
+
+def compare(shape: Shape, chosen: Sequence[Contender], repeats: int) -> tuple[str, bool]:
+    """The tables, and whether ours was right throughout."""
+    runs: dict[str, list[Measured]] = {contender.NAME: [] for contender in chosen}
     failures: dict[str, str] = {}
-    repeated = [each for each in chosen if each.REPEATED]
-    plan = [each for _ in range(repeats) for each in repeated] + [each for each in chosen if not each.REPEATED]
-    for contender in plan:
-        if contender.NAME in failures:
-            continue
-        try:
-            measured = contender.run(field)
-        except ContenderError as error:
-            failures[contender.NAME] = str(error)
-            print(f"{contender.NAME}: no result. {error}", flush=True)
-            continue
-        for run in measured:
-            print(report.line(run), flush=True)
-        runs += measured
-    return runs, failures
+    with broker() as ground:
+        field = ground.laid(shape)
+        for contender in planned(chosen, repeats):
+            if contender.NAME in failures:
+                continue
+            busy = busy_cores()
+            try:
+                measured = [replace(run, busy_cores=busy) for run in contender.run(field)]
+            except ContenderError as error:
+                failures[contender.NAME] = str(error)
+                print(f"{contender.NAME}: no result. {error}", flush=True)
+                continue
+            for run in measured:
+                print(report.line(run), flush=True)
+            runs[contender.NAME] += measured
+    every = [run for own in runs.values() for run in own]
+    wrong = [*failures, *(run.name for run in every if run.problem)]
+    return report.comparison(shape, every, failures), not any(name.startswith(report.OURS) for name in wrong)
+
+
+def grow(shape: Shape, repeats: int) -> tuple[str, bool]:
+    """The table of growth, and whether every result was right."""
+    lines, right = [report.growth_head(shape)], True
+    field: Field | None = None
+    with broker() as ground:
+        for step in growth.steps(shape):
+            if field is None or field.log.shape != step.shape:
+                field = ground.laid(step.shape)
+            busy = busy_cores()
+            try:
+                floors, ours = growth.measure(step, field, repeats)
+            except ContenderError as error:
+                lines.append(report.growth_failure(step, str(error)))
+                right = False
+            else:
+                lines.append(report.growth_line(step, floors, [replace(run, busy_cores=busy) for run in ours]))
+                right = right and not any(run.problem for run in ours)
+            print(lines[-1], flush=True)
+    return "\n".join(lines), right
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,27 +123,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--events", type=int, default=1_000_000, help="messages of the log, duplicates included")
     parser.add_argument("--accounts", type=int, default=2_000)
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--runs", type=int, default=5, help="interleaved runs of the floors and of ours")
-    parser.add_argument("--only", help=f"some of: {', '.join(module_name(each) for each in everyone)}")
+    parser.add_argument("--runs", type=int, help="interleaved runs of the floors and of ours (5; for growth 3)")
+    parser.add_argument("--only", help=f"some of: {', '.join(everyone)}")
     parser.add_argument("--growth", action="store_true", help="how our cost grows, instead of the comparison")
-    parser.add_argument("--report", type=Path, help="write or update a Markdown report in this file")
+    parser.add_argument("--report", type=Path, nargs="?", const=report.REPORT, help="put it into a Markdown report")
     given = parser.parse_args(arguments)
-    names = given.only.split(",") if given.only else [module_name(each) for each in everyone]
-    unknown = set(names) - {module_name(each) for each in everyone}
-    if unknown:
+    names = given.only.split(",") if given.only else list(everyone)
+    if unknown := set(names) - set(everyone):
         parser.error(f"no contender is called {', '.join(sorted(unknown))}")
-    chosen = [each for each in everyone if module_name(each) in names]
     shape = Shape(given.events, given.accounts, given.partitions)
-    with broker() as (endpoints, settings, folder):
-        runs, failures = run_all(laid(shape, endpoints, settings, folder), chosen, given.runs)
-    tables = report.comparison(shape, runs, failures)
-    print(tables)
-    return int(any(run.problem for run in runs))
-
-
-def module_name(contender: Contender) -> str:
-    """How `--only` names a contender."""
-    return str(vars(contender)["__name__"]).rpartition(".")[2]
+    if given.growth:
+        tables, right = grow(shape, given.runs or 3)
+    else:
+        tables, right = compare(shape, [each for name, each in everyone.items() if name in names], given.runs or 5)
+    print(f"\n{tables}")
+    if given.report:
+        report.write(given.report, GROWTH if given.growth else COMPARISON, tables)
+    return int(not right)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ FAMILY_INTERVAL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of one contender. `problem` is empty where the result is right to the row."""
+    """One run of one contender. `problem` is empty where the result is right to the row; `busy_cores` is what other
+    work of the machine took just before.
+    """
 
     name: str
     events: int
@@ -25,6 +27,7 @@ class Measured:
     rows: int = 0
     problem: str = ""
     note: str = ""
+    busy_cores: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -63,6 +66,11 @@ class Summary:
     def peak_bytes(self) -> int:
         """Largest peak."""
         return max(run.peak_bytes for run in self.runs)
+
+    @property
+    def busy_cores(self) -> float:
+        """Median of what other work took."""
+        return median(run.busy_cores for run in self.runs)
 
     @property
     def problem(self) -> str:
@@ -150,3 +158,8 @@ def _cpu_at(samples: Sequence[_Sample], instant: float) -> float:
 def judged(measured: Measured, rows: int, problem: str, note: str = "") -> Measured:
     """A run with the verdict on its result."""
     return replace(measured, rows=rows, problem=problem, note=note or measured.note)
+
+
+def busy_cores() -> float:
+    """Cores that the machine's work takes now; Kafka at rest takes next to none."""
+    return psutil.cpu_percent(1.0) / 100 * (psutil.cpu_count() or 1)

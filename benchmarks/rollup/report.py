@@ -1,12 +1,39 @@
-"""The tables, as Markdown that also reads well on a terminal."""
+"""The tables, as Markdown that also reads well on a terminal, and the report that keeps them."""
 
+import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
+import psutil
+
+from benchmarks.rollup.growth import Step
 from benchmarks.rollup.log import Shape
 from benchmarks.rollup.measured import Measured, Summary, summaries
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+REPORT = ROOT / "docs" / "verification" / "rollup-benchmark.md"
 FLOOR, OURS = "consume only", "worker"
+QUIET_CORES = 0.3
+
+HEAD = """# The rollup, measured
+
+Written by `make bench BENCH=rollup ARGS=--report` and `ARGS='--growth --report'`; do not edit.
+
+Every contender reads the same log from the same Kafka on the same cores, which Kafka uses as well. *Consume only* is
+librdkafka with the worker's options, the floor. *Worker* is `vitals rollup` as in production: the catalogue's product
+metrics, duplicates dropped, exact distinct counts, bundles published, snapshots written. The peers' job is the count,
+three conditional counts, a sum and the exact distinct users by account and minute; *worker, the peers' job* is the
+worker with those instead of the catalogue. A result is right when each of its rows equals the truth, which is computed
+from the generated columns.
+
+The worker's time runs from its first assigned partition to the broker's receipt of the last bundle; a peer's from its
+first event (Faust, Quix Streams), from the submission of the query (cold, and Spark) or from the job's start (Flink,
+warm). CPU and memory are those of the contender's processes (resident memory, shared pages counted in each), without
+the broker.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,8 +57,8 @@ CPU_PER_MILLION_AT_MOST = 8.0
 def line(run: Measured) -> str:
     """One run as it ends."""
     figures = f"{run.rate:>10,.0f} events/s {run.cpu_per_million:>7.1f} CPU s/M {run.peak_bytes / 1e6:>6,.0f} MB"
-    note = f" ({run.note})" if run.note else ""
-    return f"{run.name:36} {figures} {run.seconds:>7.2f} s  {_verdict(run.rows, run.problem)}{note}"
+    remarks = _remarks(run.note, _busy(run.busy_cores))
+    return f"{run.name:36} {figures} {run.seconds:>7.2f} s  {_verdict(run.rows, run.problem)}  {remarks}"
 
 
 def comparison(shape: Shape, runs: Sequence[Measured], failures: Mapping[str, str]) -> str:
@@ -39,8 +66,7 @@ def comparison(shape: Shape, runs: Sequence[Measured], failures: Mapping[str, st
     results = {each.name: each for each in summaries(runs)}
     floor = results.get(FLOOR)
     lines = [
-        f"{shape.events:,} messages ({shape.duplicates:.0%} duplicates, {shape.disorder:.0%} out of order), "
-        f"{shape.accounts:,} accounts, {shape.partitions} partitions.",
+        described(shape) + f" {_runs_said(results)}",
         "",
         "| contender | events/s | slowest to fastest | of the floor | CPU s per million | peak MB | result | remarks |",
         "| --- | --: | --: | --: | --: | --: | --- | --- |",
@@ -50,13 +76,41 @@ def comparison(shape: Shape, runs: Sequence[Measured], failures: Mapping[str, st
         spread = f"{slowest:,.0f} to {fastest:,.0f}" if len(each.runs) > 1 else "one run"
         share = f"{each.rate / floor.rate:.3f}" if floor else "-"
         first = each.runs[0]
-        remarks = (f"first {first.events:,} events; " if first.events < shape.events else "") + first.note
+        part = f"first {first.events:,} events" if first.events < shape.events else ""
         lines.append(
             f"| {each.name} | {each.rate:,.0f} | {spread} | {share} | {each.cpu_per_million:.1f} | "
-            f"{each.peak_bytes / 1e6:,.0f} | {_verdict(first.rows, each.problem)} | {remarks} |"
+            f"{each.peak_bytes / 1e6:,.0f} | {_verdict(first.rows, each.problem)} | "
+            f"{_remarks(part, first.note, _busy(each.busy_cores))} |"
         )
     lines += [f"| {name} | - | - | - | - | - | no result | {_short(why)} |" for name, why in failures.items()]
     return "\n".join([*lines, "", *targets(results)])
+
+
+def growth_head(base: Shape) -> str:
+    """The growth table's first lines."""
+    return "\n".join(
+        [
+            "One dimension varies, the others are as in: " + described(base),
+            "",
+            "| dimension | size | events/s | of the floor | CPU s per million | peak MB | result | remarks |",
+            "| --- | --: | --: | --: | --: | --: | --- | --- |",
+        ]
+    )
+
+
+def growth_line(step: Step, floors: Sequence[Measured], ours: Sequence[Measured]) -> str:
+    """One configuration."""
+    (floor,), (each,) = summaries(floors), summaries(ours)
+    return (
+        f"| {step.dimension} | {step.size:,} | {each.rate:,.0f} | {each.rate / floor.rate:.3f} | "
+        f"{each.cpu_per_million:.1f} | {each.peak_bytes / 1e6:,.0f} | {_verdict(each.runs[0].rows, each.problem)} | "
+        f"{_remarks(each.runs[0].note, _busy(each.busy_cores))} |"
+    )
+
+
+def growth_failure(step: Step, why: str) -> str:
+    """A configuration without a result."""
+    return f"| {step.dimension} | {step.size:,} | - | - | - | - | no result | {_short(why)} |"
 
 
 def targets(results: Mapping[str, Summary]) -> list[str]:
@@ -77,10 +131,53 @@ def targets(results: Mapping[str, Summary]) -> list[str]:
     return lines
 
 
+def write(path: Path, section: str, tables: str) -> None:
+    """Puts a section into the report; the other one stays."""
+    text = path.read_text() if path.exists() else HEAD
+    sections = {part.partition("\n")[0]: part.partition("\n")[2] for part in text.split("\n## ")[1:]}
+    sections[section] = f"\n{_circumstances()}\n\n{tables.strip()}\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(HEAD + "".join(f"\n## {name}\n{sections[name].rstrip()}\n" for name in sorted(sections)))
+
+
+def described(shape: Shape) -> str:
+    """A log in a sentence."""
+    return (
+        f"{shape.events:,} messages ({shape.duplicates:.0%} duplicates, {shape.disorder:.0%} out of order), "
+        f"{shape.accounts:,} accounts, {shape.partitions} partitions."
+    )
+
+
+def _circumstances() -> str:
+    changed = " with uncommitted changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_git('rev-parse', '--short', 'HEAD')}{changed}; "
+        f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}."
+    )
+
+
+def _git(*command: str) -> str:
+    return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _runs_said(results: Mapping[str, Summary]) -> str:
+    most = max((len(each.runs) for each in results.values()), default=1)
+    return f"Medians of {most} interleaved runs, or one run where it says so." if most > 1 else "One run each."
+
+
 def _verdict(rows: int, problem: str) -> str:
     if problem:
         return f"WRONG: {problem}"
     return f"{rows:,} rows right" if rows else "no rows to check"
+
+
+def _remarks(*remarks: str) -> str:
+    return "; ".join(remark for remark in remarks if remark)
+
+
+def _busy(cores: float) -> str:
+    return f"other work took {cores:.1f} cores" if cores > QUIET_CORES else ""
 
 
 def _met(met: bool) -> str:
