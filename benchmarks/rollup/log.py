@@ -33,6 +33,8 @@ FEATURE_USED, EVENT_TRACKED = "product.feature_used", "product.event_tracked"
 EVENT_FIELDS = (
     "event_id", "account_id", "user_id", "kind", "source", "event_time", "ingested_at", "value", "properties",
 )  # fmt: skip
+PAGE_VIEW = b"Loaded a Page"
+"""Name of the tracked event with number 0."""
 CHUNK = 200_000
 
 Ints = NDArray[np.int64]
@@ -69,6 +71,11 @@ class Log:
     def original(self) -> Bools:
         """Whether a row is the first of its event."""
         return np.equal(self.source, np.arange(len(self.source)))
+
+    @property
+    def tracked(self) -> Ints:
+        """Number of the tracked event's name; `NO_FEATURE` where the event is a feature that was used."""
+        return np.where(self.feature == NO_FEATURE, self.source % FEATURES, NO_FEATURE)
 
     @property
     def partition(self) -> Ints:
@@ -115,20 +122,24 @@ class Log:
     def _bodies(self, rows: Ints, header: bytes) -> list[bytes]:
         """Bodies of some rows. Rows of one form have one length, so each form is filled in as a matrix."""
         bodies: list[bytes] = [b""] * len(rows)
-        form = (
-            (self.feature[rows] != NO_FEATURE) * 4 + (self.user[rows] != NO_USER) * 2 + (self.value[rows] != NO_VALUE)
+        feature, user, value = (
+            self.feature[rows] != NO_FEATURE,
+            self.user[rows] != NO_USER,
+            self.value[rows] != NO_VALUE,
         )
-        for number in range(8):
+        page = ~feature & (self.source[rows] % FEATURES == 0)
+        form = page * 8 + feature * 4 + user * 2 + value
+        for number in np.unique(form).tolist():
             at = np.flatnonzero(form == number)
-            if not len(at):
-                continue
-            matrix = self._matrix(rows[at], header, bool(number & 4), bool(number & 2), bool(number & 1))
+            matrix = self._matrix(rows[at], header, *(bool(number & bit) for bit in (8, 4, 2, 1)))
             text, length = matrix.tobytes(), matrix.shape[1]
             for place, index in enumerate(at.tolist()):
                 bodies[index] = text[place * length : (place + 1) * length]
         return bodies
 
-    def _matrix(self, rows: Ints, header: bytes, feature: bool, user: bool, value: bool) -> NDArray[np.uint8]:
+    def _matrix(
+        self, rows: Ints, header: bytes, page: bool, feature: bool, user: bool, value: bool
+    ) -> NDArray[np.uint8]:
         seed = 2 * self.shape.seed
         parts: list[bytes | NDArray[np.uint8]] = [header, _length(36), uuids_of(mixed(self.source[rows], seed))]
         parts += [_length(36), self.account_bytes[self.account[rows]]]
@@ -145,10 +156,14 @@ class Log:
             parts += [b"\x02", _length(4), self.value[rows].astype(">u4").view(np.uint8).reshape(-1, 4)]
         else:
             parts.append(b"\0")
-        name, stem = (b"feature", b"feature-") if feature else (b"event", b"event-")
-        number = self.feature[rows] if feature else self.source[rows] % FEATURES
-        digits = np.stack([number // 10, number % 10], axis=1).astype(np.uint8) + ord("0")
-        parts += [_length(1), _length(len(name)), name, _length(len(stem) + 2), stem, digits, b"\0"]
+        name = b"feature" if feature else b"event"
+        parts += [_length(1), _length(len(name)), name]
+        if page:
+            parts += [_length(len(PAGE_VIEW)), PAGE_VIEW, b"\0"]
+        else:
+            number = self.feature[rows] if feature else self.source[rows] % FEATURES
+            digits = np.stack([number // 10, number % 10], axis=1).astype(np.uint8) + np.uint8(ord("0"))
+            parts += [_length(len(name) + 3), name + b"-", digits, b"\0"]
         return np.hstack(
             [
                 np.broadcast_to(np.frombuffer(part, np.uint8), (len(rows), len(part)))

@@ -60,8 +60,12 @@ def _feature(log: Log) -> Bools:
 
 DEFINITIONS = {
     "product.active_users": Definition("distinct", lambda log: log.user != NO_USER, lambda log: log.user),
+    "product.event_names": Definition("distinct", lambda log: ~_feature(log), lambda log: log.tracked),
     "product.events": Definition("count", _any),
     "product.features_used": Definition("distinct", _feature, lambda log: log.feature),
+    # No event of the log tells how many files it changed.
+    "product.files_changed": Definition("sum", lambda log: ~_any(log)),
+    "product.page_views": Definition("count", lambda log: log.tracked == 0),
     "product.value": Definition("sum", lambda log: _feature(log) & (log.value != NO_VALUE), lambda log: log.value),
     # The job that every engine can do: the measures of `MEASURES`.
     "job.events": Definition("count", _any),

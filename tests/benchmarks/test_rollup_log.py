@@ -24,6 +24,7 @@ from benchmarks.rollup.truth import (
     synthetic,
     window_key,
 )
+from metrics.catalogue import metrics_of
 from vitals.avro import parsed_schema
 
 SHAPE = Shape(events=3_000, accounts=40, partitions=3, duplicates=0.1, disorder=0.2)
@@ -120,6 +121,21 @@ def test_metrics_by_day(log: Log, events: list[Event]) -> None:
     assert plain(log, metric_windows(log, "product.value", "day")) == {
         at: [int(sum(own) * MILLION)] for at, own in valued.items() if own
     }
+
+    names = {at: {event["properties"].get("event") for event in own} - {None} for at, own in rows.items()}
+    assert plain(log, metric_windows(log, "product.event_names", "day")) == {
+        at: [len(own) * MILLION] for at, own in names.items() if own
+    }
+    views = {at: sum(event["properties"].get("event") == "Loaded a Page" for event in own) for at, own in rows.items()}
+    assert plain(log, metric_windows(log, "product.page_views", "day")) == {
+        at: [count * MILLION] for at, count in views.items() if count
+    }
+
+
+def test_the_truth_knows_every_product_metric(log: Log) -> None:
+    for metric in metrics_of("events.product"):
+        for grain in metric.grains:
+            metric_windows(log, metric.name, grain)
 
 
 def test_synthetic_maximum_by_hour(log: Log, events: list[Event]) -> None:

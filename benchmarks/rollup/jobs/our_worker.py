@@ -10,6 +10,7 @@ from benchmarks.rollup.truth import MILLION, SYNTHETIC
 from metrics.contract import Grain, Metric
 
 OWNER = "benchmark"
+GRAINS: tuple[Grain, ...] = ("hour", "day")
 
 
 def _metric(
@@ -63,9 +64,9 @@ def synthetic(number: int, grains: tuple[Grain, ...]) -> Metric:
 
 
 def extended(count: int) -> tuple[Metric, ...]:
-    """The catalogue's product metrics and synthetic ones of the same grains, `count` together."""
+    """The catalogue's product metrics and synthetic ones, `count` together."""
     real = tuple(metric for metric in metrics.catalogue.catalogue() if metric.topic == EVENTS)
-    return real[:count] + tuple(synthetic(number, real[0].grains) for number in range(count - len(real)))
+    return real[:count] + tuple(synthetic(number, GRAINS) for number in range(count - len(real)))
 
 
 def chosen(option: str) -> tuple[Metric, ...]:
