@@ -32,7 +32,7 @@ from the generated columns.
 The worker's time runs from its first assigned partition to the broker's receipt of the last bundle; a peer's from its
 first event (Faust, Quix Streams), from the submission of the query (cold, and Spark) or from the job's start (Flink,
 warm). CPU and memory are those of the contender's processes (resident memory, shared pages counted in each), without
-the broker.
+the broker. Where other work shared the machine, the ratio in CPU seconds says more than the one in wall time.
 """
 
 
@@ -118,16 +118,18 @@ def targets(results: Mapping[str, Summary]) -> list[str]:
     ours = results.get(OURS)
     if ours is None:
         return []
-    lines = ["| target | asked for | measured | |", "| --- | --: | --: | --- |"]
+    lines = ["| target | asked for | measured | | in CPU seconds |", "| --- | --: | --: | --- | --: |"]
     for target in TARGETS:
         other = results.get(target.other)
         if other is None:
             continue
         ratio = ours.rate / other.rate
         asked = f">= {target.at_least:g}" + (f" (goal {target.goal:g})" if target.goal else "")
-        lines.append(f"| {OURS} / {target.other} | {asked} | {ratio:.2f} | {_met(ratio >= target.at_least)} |")
-    met = ours.cpu_per_million <= CPU_PER_MILLION_AT_MOST
-    lines.append(f"| CPU s per million | <= {CPU_PER_MILLION_AT_MOST:g} | {ours.cpu_per_million:.1f} | {_met(met)} |")
+        cpu = other.cpu_per_million / ours.cpu_per_million
+        met = _met(ratio >= target.at_least)
+        lines.append(f"| {OURS} / {target.other} | {asked} | {ratio:.2f} | {met} | {cpu:.2f} |")
+    met = _met(ours.cpu_per_million <= CPU_PER_MILLION_AT_MOST)
+    lines.append(f"| CPU s per million | <= {CPU_PER_MILLION_AT_MOST:g} | {ours.cpu_per_million:.1f} | {met} | |")
     return lines
 
 
