@@ -9,7 +9,6 @@ from typing import Any
 from confluent_kafka import TopicPartition
 
 from benchmarks.rollup.broker import reader
-from streams.rollup.native import NativeDecoder
 from vitals.avro import Registry
 from vitals.settings import Settings
 
@@ -18,6 +17,8 @@ BATCH_MESSAGES = 10_000
 
 def decoder(registry_url: str) -> Callable[[list[Any]], object]:
     """Decodes a batch of messages as the worker does."""
+    from streams.rollup.native import NativeDecoder  # only here: the floor is to be charged with nothing that it lacks
+
     native = NativeDecoder(Registry(registry_url))
     return lambda messages: native.decode([message.value() for message in messages])
 
