@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.rollup.contender import ContenderError
 from embedded.jars import JarCache, cache_folder, read_lock, write_lock
 from embedded.java import find_java, inspect_java
 from embedded.lock_jars import Root, lock_group
+
+from benchmarks.rollup.contender import ContenderError
 from vitals.errors import UserError
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
