@@ -11,12 +11,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from embedded.jars import JarCache, cache_folder, read_lock, write_lock
-from embedded.java import find_java, inspect_java
-from embedded.lock_jars import Root, lock_group
-
 from benchmarks.rollup.contender import ContenderError
 from vitals.errors import UserError
+from vitals.jars import JarCache, cache_folder, read_lock, write_lock
+from vitals.java import find_java, inspect_java
+from vitals.lock_jars import Root, lock_group
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 JAR_LOCK = REQUIREMENTS / "jars.lock.json"

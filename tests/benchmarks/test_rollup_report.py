@@ -4,14 +4,13 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from embedded.jars import read_lock
-
 from benchmarks.rollup import report
 from benchmarks.rollup.__main__ import found, planned
 from benchmarks.rollup.environments import JAR_LOCK, JARS, REQUIREMENTS
 from benchmarks.rollup.growth import steps
 from benchmarks.rollup.log import Shape
 from benchmarks.rollup.measured import Measured
+from vitals.jars import read_lock
 
 SHAPE = Shape()
 FLOOR = Measured("consume only", 1_000_000, 2.0, 1.5, 100_000_000)
