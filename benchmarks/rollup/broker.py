@@ -1,7 +1,10 @@
 """Topics for one log on the embedded Kafka: the real table's topics, with the partitions that the log has."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -68,6 +71,6 @@ def end_offsets(consumer: Consumer, topic: str, partitions: int) -> list[int]:
     ]
 
 
-def reader(settings: Settings, group: str = "benchmark") -> Consumer:
-    """A consumer as the worker has it."""
-    return Consumer(consumer_options(settings, group))
+def reader(settings: Settings, group: str = "benchmark", more: Mapping[str, Any] = MappingProxyType({})) -> Consumer:
+    """A consumer as the worker has it, with more options."""
+    return Consumer(consumer_options(settings, group) | dict(more))

@@ -1,11 +1,11 @@
-"""How our cost grows: one dimension at a time around the comparison's log, each beside its own floor."""
+"""How our cost grows: one dimension at a time around the comparison's log, each beside its own floors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from benchmarks.rollup.broker import EVENTS
 from benchmarks.rollup.contender import Field
-from benchmarks.rollup.contenders import consume_only, worker
+from benchmarks.rollup.contenders import consume_only, consume_unpaused, worker
 from benchmarks.rollup.jobs.our_worker import extended
 from benchmarks.rollup.log import Shape
 from benchmarks.rollup.measured import Measured
@@ -44,10 +44,10 @@ def steps(base: Shape) -> Iterator[Step]:
 
 
 def measure(step: Step, field: Field, repeats: int) -> tuple[list[Measured], list[Measured]]:
-    """Runs of the floor and of the worker, in turn."""
+    """Runs of both floors and of the worker, in turn."""
     floors, ours = [], []
     for _ in range(1 if step.shape.events > MANY_EVENTS else repeats):
-        floors += consume_only.run(field)
+        floors += consume_only.run(field) + consume_unpaused.run(field)
         if step.metrics is None:
             ours += worker.run(field)
         else:

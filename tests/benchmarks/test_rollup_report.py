@@ -35,9 +35,9 @@ def test_repeated_ones_run_in_every_round_and_peers_once() -> None:
 def test_ratios_are_of_medians() -> None:
     slow = replace(WORKER, seconds=10.0)
     table = report.comparison(SHAPE, [FLOOR, WORKER, slow, WORKER], {"Spark": "no network"})
-    assert "| worker | 250,000 | 100,000 to 250,000 | 0.500 | 6.0 | 400 | 10 rows right |" in table
+    assert "| worker | 250,000 | 100,000 to 250,000 | 0.500 | - | 6.0 | 400 | 10 rows right |" in table
     assert "| worker / consume only | >= 0.45 (goal 0.6) | 0.50 | met | 0.25 |" in table
-    assert "| Spark | - | - | - | - | - | no result | no network |" in table
+    assert "| Spark | - | - | - | - | - | - | no result | no network |" in table
 
 
 def test_a_wrong_row_in_any_run_is_said() -> None:

@@ -4,7 +4,7 @@ from benchmarks.rollup.contender import Field
 from benchmarks.rollup.contenders import consume_only
 from benchmarks.rollup.measured import Measured
 
-NAME, ORDER, REPEATED = "decode only", 1, True
+NAME, ORDER, REPEATED = "decode only", 2, True
 
 
 def run(field: Field) -> list[Measured]:

@@ -32,7 +32,7 @@ from benchmarks.rollup.truth import fates, metric_windows
 from embedded.ports import choose_ports
 from metrics.catalogue import catalogue
 
-NAME, ORDER, REPEATED = "worker", 2, True
+NAME, ORDER, REPEATED = "worker", 3, True
 POLL_SECONDS = 0.5
 CATALOGUE = (sys.executable, "-m", "vitals", "rollup")
 

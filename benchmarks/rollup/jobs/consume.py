@@ -24,9 +24,9 @@ def decoder(registry_url: str) -> Callable[[list[Any]], object]:
 
 
 def main() -> None:
-    """Arguments as JSON: bootstrap, registry, topic, ends, decode."""
+    """Arguments as JSON: bootstrap, registry, topic, ends, decode, options (of librdkafka, beside the worker's)."""
     given = json.loads(sys.argv[1])
-    consumer = reader(Settings(kafka_bootstrap=given["bootstrap"]))
+    consumer = reader(Settings(kafka_bootstrap=given["bootstrap"]), more=given["options"])
     decode = decoder(given["registry"]) if given["decode"] else None
     ends = dict(enumerate(given["ends"]))
     left = sum(ends.values())
