@@ -1,9 +1,11 @@
 """Creates the topics and registers the schemas, with compatibility enforced."""
 
+from collections.abc import Iterable
+
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, Topic
 from vitals.avro import Registry
 from vitals.errors import FatalError, UserError
 from vitals.kafka import connection
@@ -24,16 +26,25 @@ def bootstrap(settings: Settings, replication_factor: int = -1) -> None:
         UserError: the brokers cannot be reached.
         FatalError: a topic exists with another number of partitions, or the registry refuses a schema.
     """
-    create_topics(settings, replication_factor)
+    prepare_topics(settings, [topic for topic in TOPICS.values() if not topic.on_demand], replication_factor)
+
+
+def prepare_topics(settings: Settings, topics: Iterable[Topic], replication_factor: int = -1) -> None:
+    """Creates those of the topics that are missing and registers the newest schema of each of their records.
+
+    Raises as `bootstrap` does.
+    """
+    topics = tuple(topics)
+    create_topics(settings, topics, replication_factor)
     registry = Registry(settings.registry_url)
-    for topic in TOPICS.values():
+    for topic in topics:
         for record_name in topic.records:
             registry.require_compatibility(topic.name, record_name)
             registry.register(topic.name, record_name)
 
 
-def create_topics(settings: Settings, replication_factor: int = -1) -> None:
-    """Creates the topics of the table that do not exist yet.
+def create_topics(settings: Settings, topics: Iterable[Topic], replication_factor: int = -1) -> None:
+    """Creates those of the topics that do not exist yet.
 
     Raises:
         UserError: the brokers cannot be reached.
@@ -44,7 +55,8 @@ def create_topics(settings: Settings, replication_factor: int = -1) -> None:
         existing = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
     except KafkaException as error:
         raise UserError(f"Kafka does not answer at {settings.kafka_bootstrap}: is it running?") from error
-    for topic in TOPICS.values():
+    topics = tuple(topics)
+    for topic in topics:
         found = existing.get(topic.name)
         if found is not None and len(found.partitions) != topic.partitions:
             raise FatalError(
@@ -53,7 +65,7 @@ def create_topics(settings: Settings, replication_factor: int = -1) -> None:
             )
     missing = [
         NewTopic(topic.name, topic.partitions, replication_factor, config=topic.configuration())
-        for topic in TOPICS.values()
+        for topic in topics
         if topic.name not in existing
     ]
     if missing:

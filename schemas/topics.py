@@ -12,6 +12,9 @@ PARTITIONS = 8
 """Partitions of every topic of the pipeline. Equal everywhere, so that partition n of a topic depends only on
 partition n of its inputs; never changed in place."""
 
+METRIC_VALUES_FLINK = "metrics.values.flink"
+"""Where the Flink job writes, and nobody else."""
+
 WEEK_MS = 7 * 24 * 3600 * 1000
 FOREVER_MS = -1
 
@@ -21,7 +24,8 @@ class Topic:
     """A topic as it is created.
 
     `retention_ms` -1 keeps records for ever. `allowed_lateness_seconds` is set on events topics only: a window seals
-    when the watermark passes its end plus this. Append time, not event time, decides what retention deletes.
+    when the watermark passes its end plus this. Append time, not event time, decides what retention deletes. A topic
+    that is `on_demand` is created by the command that writes it instead of `vitals bootstrap`.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Topic:
     retention_ms: int = WEEK_MS
     compacted: bool = False
     allowed_lateness_seconds: int | None = None
+    on_demand: bool = False
     extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def configuration(self) -> dict[str, str]:
@@ -73,6 +78,13 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
             Topic("identities", "identity", ("Identity", "Progress"), compacted=True),
             Topic("pipeline.counts", "stream", ("PipelineCounts",), compacted=True),
             Topic("metrics.values", "none: the input's partition", ("MetricValuesBundle",)),
+            Topic(
+                METRIC_VALUES_FLINK,
+                "account, metric, grain, window",
+                ("WindowValue", "WindowKey"),
+                compacted=True,
+                on_demand=True,
+            ),
             Topic("health.scores", "none: the input's partition", ("HealthScoresBundle",)),
             Topic("late_events", "as the input", ("LateEvent",), retention_ms=FOREVER_MS),
             Topic("quarantine", "as the input", ("QuarantinedEvent",), retention_ms=FOREVER_MS),

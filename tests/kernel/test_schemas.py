@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema
 
-from schemas.bootstrap import bootstrap
+from schemas.bootstrap import bootstrap, prepare_topics
 from schemas.topics import EVENTS_TOPICS, PARTITIONS, TOPICS, events_topic
 from vitals.avro import AvroSerde, Registry, parsed_schema, schema_text, subject
 from vitals.errors import BadRecordError, FatalError, RetriableError
+from vitals.kafka import connection
 from vitals.settings import Settings
 
 AVRO = Path(__file__).resolve().parents[2] / "schemas" / "avro"
@@ -42,6 +44,16 @@ def test_bootstrap_is_idempotent_and_the_registry_refuses_an_incompatible_schema
     broken["fields"].append({"name": "required_later", "type": "string", "doc": "Has no default."})
     with pytest.raises(Exception, match=r"409|ncompatible"):
         registry._client.register_schema(subject("identities", "Identity"), Schema(json.dumps(broken), "AVRO"))
+
+
+def test_a_topic_on_demand_is_created_by_the_command_that_writes_it(settings: Settings) -> None:
+    bootstrap(settings)
+    (on_demand,) = [topic for topic in TOPICS.values() if topic.on_demand]
+    admin = AdminClient(connection(settings))
+    assert on_demand.name not in admin.list_topics(timeout=30).topics
+    prepare_topics(settings, [on_demand])
+    prepare_topics(settings, [on_demand])
+    assert len(admin.list_topics(timeout=30).topics[on_demand.name].partitions) == PARTITIONS
 
 
 def test_a_producer_with_an_incompatible_schema_is_refused_with_a_clear_message(
