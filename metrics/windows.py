@@ -47,14 +47,17 @@ def measured(metric: Metric, events: ibis.Table) -> Value:
     return where.ifelse(number, ibis.null("decimal(38,6)"))
 
 
-def picked(metric: Metric, grain: Grain) -> ibis.Table:
-    """The events with a measure: account_id, window_start, measure, and their order (time, id)."""
-    events = EVENTS.select(
+def picked(metric: Metric, grain: Grain, table: ibis.Table = EVENTS) -> ibis.Table:
+    """The events with a measure: account_id, window_start, measure, and their order (time, id).
+
+    `table` is the events' where they have another name.
+    """
+    events = table.select(
         "account_id",
-        window_start=EVENTS.event_time.truncate(TRUNCATION[grain]),
-        measure=measured(metric, EVENTS),
-        order_time=EVENTS.event_time,
-        order_id=EVENTS.event_id,
+        window_start=table.event_time.truncate(TRUNCATION[grain]),
+        measure=measured(metric, table),
+        order_time=table.event_time,
+        order_id=table.event_id,
     )
     return events.filter(events.measure.notnull())
 
