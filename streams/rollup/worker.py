@@ -64,9 +64,15 @@ class RollupWorker:
         self._producer = producer(settings)
         self._consumer = Consumer(
             consumer_options(settings, "vitals-rollup")
-            # Range assigns partition n of every co-partitioned topic to the same worker.
-            # A worker that was killed holds its partitions for the session, so that is as short as brokers allow.
-            | {"partition.assignment.strategy": "range", "enable.partition.eof": True, "session.timeout.ms": 6_000}
+            | {
+                # Range assigns partition n of every co-partitioned topic to the same worker.
+                "partition.assignment.strategy": "range",
+                "enable.partition.eof": True,
+                # A worker that was killed holds its partitions for the session: as short as brokers allow.
+                "session.timeout.ms": 6_000,
+                # By default librdkafka fetches nothing for a second once it holds 100,000 messages of a partition.
+                "fetch.queue.backoff.ms": 50,
+            }
         )
         self._flushed_at: dict[tuple[str, int], float] = {}
         self._held_back: dict[tuple[str, int], Flush] = {}
