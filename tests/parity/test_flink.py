@@ -121,7 +121,6 @@ def test_killed_and_stopped_it_goes_on_where_it_was(settings: Settings, publishe
             else:
                 getattr(flink, way_to_end)()
     stopped_at = len(published.read())
-    assert published.values == expected({topic: log[:2400] for topic, log in whole.items()})
     records = published.records
     with running(settings) as flink:
         logs = append(3000)
