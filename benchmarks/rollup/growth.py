@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.rollup.broker import EVENTS
 from benchmarks.rollup.contender import Field
-from benchmarks.rollup.contenders import consume_only, consume_unpaused, worker
+from benchmarks.rollup.contenders import consume_only, consume_paused, worker
 from benchmarks.rollup.jobs.our_worker import extended
 from benchmarks.rollup.log import Shape
 from benchmarks.rollup.measured import Measured
@@ -47,7 +47,7 @@ def measure(step: Step, field: Field, repeats: int) -> tuple[list[Measured], lis
     """Runs of both floors and of the worker, in turn."""
     floors, ours = [], []
     for _ in range(1 if step.shape.events > MANY_EVENTS else repeats):
-        floors += consume_only.run(field) + consume_unpaused.run(field)
+        floors += consume_only.run(field) + consume_paused.run(field)
         if step.metrics is None:
             ours += worker.run(field)
         else:
