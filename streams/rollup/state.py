@@ -3,9 +3,12 @@
 A value here is a pure function of the log up to the positions in `next_offsets`, whoever computed it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+
+import polars as pl
 
 from streams.rollup.batch import Message, Misfit, read_batch
 from streams.rollup.bundles import VALUES_A_PART, Flush
@@ -16,6 +19,19 @@ from streams.rollup.partition import PartitionState
 from streams.rollup.spill import IdMemory
 from streams.rollup.watermark import instant_of
 from streams.rollup.windows import WindowStore
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A batch that was read and is to be folded: its flushes are complete but for the values of accounts, and the
+    windows before `sealed` (by partition) are to be dropped.
+    """
+
+    topic: str
+    events: pl.DataFrame
+    misfits: list[Misfit]
+    flushes: list[Flush]
+    sealed: Mapping[int, datetime]
 
 
 class RollupState:
@@ -36,34 +52,43 @@ class RollupState:
         if self.partitions.pop(partition, None) is not None:
             self.windows.drop(partition)
 
-    def fold(
-        self, topic: str, runs: Mapping[int, Sequence[Message]], decoder: EventDecoder
-    ) -> tuple[list[Flush], list[Misfit]]:
-        """Folds messages of one topic in, by partition in log order, and returns what changed in each partition."""
+    def take(self, topic: str, runs: Mapping[int, Sequence[Message]], decoder: EventDecoder) -> Taken:
+        """Reads messages of one topic, by partition in log order, and moves positions, watermarks, ids and counts past
+        them. What is taken must be folded, in the order in which it was taken, before the state is saved.
+        """
         batch = read_batch(topic, runs, decoder, self.partitions)
-        accounts = {}
-        if batch.events["counted"].any():
-            accounts = encoded_accounts(self.windows.fold(topic, batch.events), VALUES_A_PART)
-        sealed_more = self._forget_sealed(topic, runs)
+        sealed = self._newly_sealed(topic, runs)
         flushes = [
             Flush(
                 topic,
                 partition,
                 state.next_offsets[topic],
-                accounts.get(partition, []),
+                [],
                 instant_of(state.watermarks[topic].value),
                 instant_of(state.watermarks[topic].sealed_through),
                 batch.newest_ingested_at.get(partition),
                 state.counts[topic].copy(),
-                partition in sealed_more,
+                partition in sealed,
             )
             for partition, state in sorted(self.partitions.items())
             if runs.get(partition)
         ]
-        return flushes, batch.misfits
+        return Taken(topic, batch.events, batch.misfits, flushes, sealed)
 
-    def _forget_sealed(self, topic: str, partitions: Mapping[int, object]) -> Mapping[int, datetime]:
-        """Drops what sealed: no event of those days is counted any more. Returns the partitions of which more has."""
+    def fold(self, taken: Taken) -> list[Flush]:
+        """Folds what was taken into the windows and returns what changed in each partition.
+
+        Touches the windows alone, so that the next messages can be taken meanwhile.
+        """
+        accounts = {}
+        if taken.events["counted"].any():
+            accounts = encoded_accounts(self.windows.fold(taken.topic, taken.events), VALUES_A_PART)
+        if taken.sealed:
+            self.windows.forget(taken.topic, taken.sealed)
+        return [replace(flush, accounts=accounts.get(flush.partition, [])) for flush in taken.flushes]
+
+    def _newly_sealed(self, topic: str, partitions: Iterable[int]) -> Mapping[int, datetime]:
+        """The seal of each partition of which more sealed. Its ids of those days are dropped: none is counted again."""
         sealed: dict[int, datetime] = {}
         for partition in partitions:
             state = self.partitions[partition]
@@ -74,8 +99,6 @@ class RollupState:
             state.forgotten[topic] = through
             state.seen[topic].forget_before(through)
             sealed[partition] = bound
-        if sealed:
-            self.windows.forget(topic, sealed)
         return sealed
 
     def bytes_by_part(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ published again after a crash has the same values under the same revisions, whic
 import threading
 import time
 from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -17,7 +18,7 @@ from schemas.topics import EVENTS_TOPICS
 from streams.rollup.bundles import Flush, bundles, misfit_record
 from streams.rollup.decoding import EventDecoder
 from streams.rollup.snapshots import SnapshotFolder
-from streams.rollup.state import RollupState
+from streams.rollup.state import RollupState, Taken
 from vitals.avro import AvroSerde
 from vitals.clock import WallClock
 from vitals.errors import FatalError, RetriableError
@@ -29,7 +30,8 @@ log = structlog.get_logger()
 
 EVENTS = Counter("vitals_rollup_events_total", "Events by fate since this process started.", ["topic", "fate"])
 BUNDLES = Counter("vitals_rollup_bundles_total", "Bundles published.", ["topic"])
-FOLD_SECONDS = Histogram("vitals_rollup_fold_seconds", "Time to decode and fold one batch.", ["topic"])
+READ_SECONDS = Histogram("vitals_rollup_read_seconds", "Time to decode one batch and find what counts.", ["topic"])
+FOLD_SECONDS = Histogram("vitals_rollup_fold_seconds", "Time to fold and encode one batch.", ["topic"])
 SNAPSHOT_SECONDS = Histogram("vitals_rollup_snapshot_seconds", "Time to write one partition's snapshot.")
 LAG = Gauge(
     "vitals_rollup_lag", "Records after the position: end offset minus processed offset.", ["topic", "partition"]
@@ -80,6 +82,9 @@ class RollupWorker:
         self._snapshot_due = time.monotonic() + settings.snapshot_interval_seconds
         self._lag_due = 0.0
         self._delivery_error: KafkaError | None = None
+        self._folding = ThreadPoolExecutor(1, thread_name_prefix="fold")
+        self._folded: Future[list[Flush]] | None = None
+        self._sound = True
 
     def run(self, health: Health) -> None:
         """Works until stopping; then writes snapshots and leaves the group.
@@ -91,7 +96,7 @@ class RollupWorker:
         try:
             while not self._stopping.is_set():
                 messages = self._consumer.consume(BATCH_MESSAGES, self._settings.flush_interval_seconds)
-                self._fold(messages)
+                self._take(messages)
                 self._release_held_back()
                 if time.monotonic() >= self._snapshot_due:
                     self._snapshot()
@@ -99,11 +104,17 @@ class RollupWorker:
                 if self._state.partitions:
                     health.ready()
             self._snapshot()
+        except BaseException:
+            # Memory may hold half of a batch: what is true is the last snapshot and the log.
+            self._sound = False
+            raise
         finally:
             self._consumer.close()
+            self._folding.shutdown()
             self._state.close()
 
-    def _fold(self, messages: list[Any]) -> None:
+    def _take(self, messages: list[Any]) -> None:
+        """Reads messages and has them folded in the thread for it, while the next ones are read here."""
         runs: dict[str, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
         for message in messages:
             problem = message.error()
@@ -115,15 +126,28 @@ class RollupWorker:
                 log.warning("consume", error=str(problem))
         for topic, by_partition in runs.items():
             unread = {partition: self._unread(topic, partition, run) for partition, run in by_partition.items()}
-            with FOLD_SECONDS.labels(topic).time():
-                flushes, misfits = self._state.fold(topic, unread, self._decoder)
-            for misfit in misfits:
+            with READ_SECONDS.labels(topic).time():
+                taken = self._state.take(topic, unread, self._decoder)
+            for misfit in taken.misfits:
                 record = misfit_record(misfit, topic, self._clock.now())
                 encoded = self._serde.encode(MISFIT_TOPICS[misfit.record_name], misfit.record_name, record)
                 self._produce(MISFIT_TOPICS[misfit.record_name], misfit.message.key(), encoded)
             EVENTS.labels(topic, "read").inc(sum(map(len, unread.values())))
-            EVENTS.labels(topic, "set_aside").inc(len(misfits))
-            for flush in flushes:
+            EVENTS.labels(topic, "set_aside").inc(len(taken.misfits))
+            self._publish_folded()
+            self._folded = self._folding.submit(self._fold, taken)
+        if len(messages) < BATCH_MESSAGES:
+            self._publish_folded()  # nothing waits to be read, so nothing is gained by keeping it
+
+    def _fold(self, taken: Taken) -> list[Flush]:
+        with FOLD_SECONDS.labels(taken.topic).time():
+            return self._state.fold(taken)
+
+    def _publish_folded(self) -> None:
+        """Waits for what is being folded and publishes it. Nothing else may touch the windows before."""
+        folded, self._folded = self._folded, None
+        if folded is not None:
+            for flush in folded.result():
                 self._publish(flush)
 
     def _unread(self, topic: str, partition: int, run: list[Any]) -> list[Any]:
@@ -175,6 +199,7 @@ class RollupWorker:
 
     def _snapshot(self, partitions: list[int] | None = None) -> None:
         """Everything published is acknowledged first; then the state is durable; then the offsets are committed."""
+        self._publish_folded()
         chosen = list(self._state.partitions) if partitions is None else partitions
         if self._producer.flush(30.0) > 0:
             raise RetriableError("Kafka did not take the bundles within 30 s: restarting from the last snapshot.")
@@ -196,6 +221,7 @@ class RollupWorker:
         self._snapshot_due = time.monotonic() + self._settings.snapshot_interval_seconds
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        self._publish_folded()
         partitions = self._state.partitions
         for partition in sorted({each.partition for each in assigned} - set(partitions)):
             restored = self._snapshots.restore(self._state, partition)
@@ -216,6 +242,8 @@ class RollupWorker:
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         del consumer
         partitions = sorted({each.partition for each in revoked} & set(self._state.partitions))
+        if not self._sound:
+            return
         self._snapshot(partitions)
         for partition in partitions:
             self._state.drop(partition)

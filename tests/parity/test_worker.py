@@ -57,9 +57,9 @@ def test_every_metric_of_every_log_and_every_cut(topic, shapes, data) -> None:
     values: dict[int, dict[Key, object]] = {partition: {} for partition in logs}
     for start, end in pairwise([0, *sorted(shares), 100]):
         runs = {partition: run[len(run) * start // 100 : len(run) * end // 100] for partition, run in messages.items()}
-        flushes, misfits = state.fold(topic, runs, decoder)
-        assert not misfits
-        for flush in flushes:
+        taken = state.take(topic, runs, decoder)
+        assert not taken.misfits
+        for flush in state.fold(taken):
             values[flush.partition] |= values_of(flush)
     for partition, log in logs.items():
         unique = list(first_of_each(log))

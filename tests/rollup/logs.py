@@ -120,7 +120,7 @@ def folded(
     state: RollupState, log: Sequence[LogMessage], start: int, end: int, topic: str = TOPIC
 ) -> dict[tuple[str, str, datetime], Decimal]:
     """What the days' windows are worth that a part of the log changes."""
-    flushes, _ = state.fold(topic, {0: log[start:end]}, LogDecoder(log))
+    flushes = state.fold(state.take(topic, {0: log[start:end]}, LogDecoder(log)))
     return {
         (told, metric, window_start): value
         for flush in flushes

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,11 +14,15 @@ import pytest
 from embedded.endpoints import Endpoints
 from embedded.stack import Stack
 from schemas import bootstrap as topics_bootstrap
+from streams.rollup.native import NativeDecoder
+from streams.rollup.worker import RollupWorker
 from tests.conftest import settings_for
 from tests.parity.logs import START, Shape, first_of_each, generated
 from tests.rollup.topics import RollupTopics, expected_of, expected_values, logs_of
 from tests.scoring.process import VitalsProcess, until
 from vitals.avro import AvroSerde, Registry
+from vitals.clock import WallClock
+from vitals.telemetry import Health
 
 FAR = timedelta(days=1)
 
@@ -148,3 +153,29 @@ def test_late_events_and_unreadable_messages_are_set_aside_exactly(
     assert fates == Counter(
         counted=unique + len(open_day), duplicate=len(log) - unique, late=len(late), dead_lettered=1
     )
+
+
+@pytest.mark.timeout(120)
+def test_what_was_read_but_not_folded_is_in_no_snapshot(
+    topics: RollupTopics, endpoints: Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positions have moved when folding fails: kept like that, the batch would be lost."""
+    topics.send("events.crm", 5, generated("events.crm", Shape(50)))
+    topics.flush()
+    settings = settings_for(endpoints, tmp_path)
+    registry = Registry(settings.registry_url)
+    worker = RollupWorker(
+        settings,
+        AvroSerde(registry),
+        NativeDecoder(registry),
+        WallClock(),
+        threading.Event(),  # type: ignore[arg-type]
+    )
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no more memory")
+
+    monkeypatch.setattr(worker._state.windows, "fold", fails)
+    with pytest.raises(RuntimeError, match="no more memory"):
+        worker.run(Health())
+    assert [path for path in settings.snapshots.rglob("*") if path.is_file()] == []
