@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.rollup.contenders import consume_only, consume_paused
+from benchmarks.rollup.contenders import consume_only, consume_paused, worker, worker_same_job
 from benchmarks.rollup.growth import Step
 from benchmarks.rollup.log import Shape
 from benchmarks.rollup.measured import Measured, Summary, summaries
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REPORT = ROOT / "docs" / "verification" / "rollup-benchmark.md"
-FLOOR, PAUSED, OURS = consume_only.NAME, consume_paused.NAME, "worker"
+FLOOR, PAUSED, OURS, SAME_JOB = consume_only.NAME, consume_paused.NAME, worker.NAME, worker_same_job.NAME
 QUIET_CORES = 0.3
 
 HEAD = """# The rollup, measured
@@ -46,17 +46,19 @@ the broker. Where other work shared the machine, the ratio in CPU seconds says m
 class Target:
     """A ratio of ours to another contender that the design asks for. Printed, never asserted: the machine is shared."""
 
+    ours: str
     other: str
     at_least: float
     goal: float | None = None
 
 
+# A floor is for whatever we do; a peer is compared with ours at the peer's own job.
 TARGETS = (
-    Target(FLOOR, 0.45, 0.6),
-    Target(PAUSED, 0.45, 0.6),
-    Target("Faust, empty agent", 20),
-    Target("Flink SQL, warm", 1.5),
-    Target("Spark, warm", 1.5),
+    Target(OURS, FLOOR, 0.45, 0.6),
+    Target(OURS, PAUSED, 0.45, 0.6),
+    Target(SAME_JOB, "Faust, empty agent", 20),
+    Target(SAME_JOB, "Flink SQL, warm", 1.5),
+    Target(SAME_JOB, "Spark, warm", 1.5),
 )
 CPU_PER_MILLION_AT_MOST = 8.0
 
@@ -123,21 +125,21 @@ def growth_failure(step: Step, why: str) -> str:
 
 def targets(results: Mapping[str, Summary]) -> list[str]:
     """How ours stands to what the design asks for, as far as it was measured."""
-    ours = results.get(OURS)
-    if ours is None:
-        return []
     lines = ["| target | asked for | measured | | in CPU seconds |", "| --- | --: | --: | --- | --: |"]
     for target in TARGETS:
-        other = results.get(target.other)
-        if other is None:
+        ours, other = results.get(target.ours), results.get(target.other)
+        if ours is None or other is None:
             continue
         ratio = ours.rate / other.rate
         asked = f">= {target.at_least:g}" + (f" (goal {target.goal:g})" if target.goal else "")
         cpu = other.cpu_per_million / ours.cpu_per_million
         met = _met(ratio >= target.at_least)
-        lines.append(f"| {OURS} / {target.other} | {asked} | {ratio:.2f} | {met} | {cpu:.2f} |")
-    met = _met(ours.cpu_per_million <= CPU_PER_MILLION_AT_MOST)
-    lines.append(f"| CPU s per million | <= {CPU_PER_MILLION_AT_MOST:g} | {ours.cpu_per_million:.1f} | {met} | |")
+        lines.append(f"| {target.ours} / {target.other} | {asked} | {ratio:.2f} | {met} | {cpu:.2f} |")
+    for name in (OURS, SAME_JOB):
+        if (ours := results.get(name)) is not None:
+            met = _met(ours.cpu_per_million <= CPU_PER_MILLION_AT_MOST)
+            cost = f"{ours.cpu_per_million:.1f} | {met} | |"
+            lines.append(f"| {name}: CPU s per million | <= {CPU_PER_MILLION_AT_MOST:g} | {cost}")
     return lines
 
 

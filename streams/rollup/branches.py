@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Offsets = NDArray[np.int64]
@@ -23,8 +24,8 @@ _NULL, _VALUE = 0, 2
 def foreign_branches(data: Bytes, starts: Offsets, types: Sequence[Any]) -> NDArray[np.bool_]:
     """Which records have a union whose branch is not written as null or the other type.
 
-    data: bytes of records that fit their schema but for this. starts: first byte of each. types: of the fields, without
-    documentation. Arrays of one length as `starts`.
+    data: bytes of records that fit their schema but for this, and at least ten more. starts: first byte of each. types:
+    of the fields, without documentation. The answer is as long as `starts`.
     """
     foreign = np.zeros(len(starts), dtype=np.bool_)
     at = starts.copy()
@@ -39,7 +40,7 @@ def foreign_branches(data: Bytes, starts: Offsets, types: Sequence[Any]) -> NDAr
         else:
             at = _after(data, at, kind)
         # Beyond a foreign branch nothing is where it seems.
-        np.minimum(at, len(data) - 1, out=at)
+        np.minimum(at, len(data) - _LONGEST, out=at)
     return foreign
 
 
@@ -51,7 +52,8 @@ def _after(data: Bytes, at: Offsets, kind: Any) -> Offsets:
     if name == "double":
         return at + 8
     if name in ("long", "int"):
-        return _number(data, at)[0]
+        last: Offsets = np.argmax(sliding_window_view(data, _LONGEST)[at] < _MORE, axis=1)
+        return at + last + 1
     if name in ("string", "bytes"):
         start, length = _number(data, at)
         return start + np.clip(length, 0, len(data))
@@ -59,7 +61,7 @@ def _after(data: Bytes, at: Offsets, kind: Any) -> Offsets:
 
 
 def _number(data: Bytes, at: Offsets) -> tuple[Offsets, Offsets]:
-    """Where the field after a variable-length number begins, and half of the number: what a length means."""
+    """Where the field after a length begins, and the length."""
     octet = data[at]
     number = (octet & 0x7F).astype(np.int64)
     at = at + 1

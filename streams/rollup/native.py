@@ -69,6 +69,7 @@ class NativeDecoder:
         self._registry = registry
         self._reference = ReferenceDecoder(AvroSerde(registry))
         self._plans: dict[bytes, WriterPlan | None] = {}
+        self._markers = Markers()
 
     def decode(self, bodies: Sequence[bytes | None]) -> Decoded:
         """The messages' events, progress records and what is unreadable."""
@@ -119,7 +120,7 @@ class NativeDecoder:
         )
 
     def _whole(self, plan: WriterPlan, rows: list[int], bodies: Sequence[bytes | None]) -> Decoded:
-        markers = _markers(len(rows))
+        markers, expected = self._markers.first(len(rows))
         chosen: list[bytes] = [bodies[row] or b"" for row in rows]
         ends = np.cumsum(np.fromiter(map(len, chosen), np.int64, len(chosen)) + MARKER_LENGTH)
         start = plan.header + primitive("long", len(rows)) + primitive("long", int(ends[-1]))
@@ -130,7 +131,7 @@ class NativeDecoder:
             raise
         except BaseException as error:  # a panic of the native library is no Exception
             raise UnreadableBatchError(f"{type(error).__name__}: {error}") from error
-        if frame.height != len(rows) or not frame["_marker"].equals(pl.Series("_marker", markers, dtype=pl.Binary)):
+        if frame.height != len(rows) or not frame["_marker"].equals(expected):
             raise UnreadableBatchError("a record was read from another's bytes")
         events = frame.with_columns(pl.Series("row", rows, dtype=pl.Int64), *plan.defaults).select(*DECODED_COLUMNS)
         bodies_at = len(start) + PREFIX_LENGTH + np.concatenate([[0], ends[:-1]])
@@ -217,13 +218,19 @@ def _header(fields: list[Any]) -> bytes:
     return b"".join((b"Obj\x01", primitive("long", len(metadata)), pairs, b"\x00", _SYNC))
 
 
-_indexes: list[bytes] = []
+class Markers:
+    """The markers of a batch's records, as what is written and as what is to be read back; kept for the next batch."""
 
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+        self._read = pl.Series(dtype=pl.Binary)
 
-def _markers(length: int) -> list[bytes]:
-    if length > len(_indexes):
-        _indexes.extend(_NONCE + _INDEX.pack(index) for index in range(len(_indexes), length))
-    return _indexes[:length]
+    def first(self, length: int) -> tuple[list[bytes], pl.Series]:
+        """Those of the first records."""
+        if length > len(self._written):
+            self._written = [_NONCE + _INDEX.pack(index) for index in range(length)]
+            self._read = pl.Series(self._written, dtype=pl.Binary)
+        return self._written[:length], self._read.head(length)
 
 
 def _odd_rows(events: pl.DataFrame, foreign: NDArray[np.bool_]) -> pl.Series:
