@@ -57,6 +57,8 @@ lock: $(BIN)/.dev ## Pin the newest versions of every dependency, with hashes
 	  --no-header --no-annotate requirements/spark.in -o requirements/spark.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate requirements/flink.in -o requirements/flink.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate benchmarks/rollup/requirements/quix.in -o benchmarks/rollup/requirements/quix.txt
 
 clean: ## Remove what was installed and built (not the state folder)
 	rm -rf $(VENV) dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

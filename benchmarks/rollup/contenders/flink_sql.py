@@ -7,7 +7,7 @@ from confluent_kafka.admin import NewTopic
 
 from benchmarks.rollup.broker import admin_of, create
 from benchmarks.rollup.contender import Field, run_process
-from benchmarks.rollup.environments import JOBS, jars_of, java_environment, python_of
+from benchmarks.rollup.environments import JOBS, jars_of, java_of, python_of
 from benchmarks.rollup.measured import Measured
 from benchmarks.rollup.rows import judged_rows, rows_of_topic
 
@@ -21,7 +21,7 @@ def run(field: Field, deduplicated: bool = True, name: str = NAME) -> list[Measu
 
 def flink_runs(field: Field, names: Sequence[str], deduplicated: bool, python_function: bool = False) -> list[Measured]:
     """Runs in one JVM, one after the other, each into a topic of its own."""
-    python, jars = python_of("flink"), jars_of("flink")
+    python, jars = python_of("Flink"), jars_of("Flink")
     runs = [{"name": name, "sink": f"rows-flink-{time.time_ns()}"} for name in names]
     create(admin_of(field.settings), [NewTopic(run["sink"], 1, 1) for run in runs])
     arguments = field.arguments() | {
@@ -30,7 +30,7 @@ def flink_runs(field: Field, names: Sequence[str], deduplicated: bool, python_fu
         "deduplicated": deduplicated,
         "python_function": python_function,
     }
-    measured = run_process(field, names[0], [python, JOBS / "flink_sql.py"], arguments, java_environment())
+    measured = run_process(field, names[0], [python, JOBS / "flink_sql.py"], arguments, java_of("Flink"))
     return [
         judged_rows(each, field.log, rows_of_topic(field.log, field.settings, run["sink"], 1), deduplicated)
         for each, run in zip(measured, runs, strict=True)

@@ -14,5 +14,5 @@ def run(field: Field) -> list[Measured]:
     prefix = field.prefix(EVENTS)
     rows = field.own_folder("quix-rows") / "rows"
     arguments = prefix.arguments() | {"rows": str(rows)}
-    (measured,) = run_process(field, NAME, [python_of("quix"), JOBS / "quix_streams.py"], arguments)
+    (measured,) = run_process(field, NAME, [python_of("Quix"), JOBS / "quix_streams.py"], arguments)
     return [judged_rows(measured, prefix.log, rows_of_file(prefix.log, rows), deduplicated=False)]
