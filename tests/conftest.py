@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
@@ -13,7 +14,7 @@ from embedded.stack import Stack
 from vitals.settings import Settings
 
 # Timings are never asserted: on a busy machine any example may take long.
-hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
