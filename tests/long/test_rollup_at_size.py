@@ -60,25 +60,42 @@ def serde(settings: Settings) -> AvroSerde:
     return AvroSerde(Registry(settings.registry_url))
 
 
-def lag(worker: VitalsProcess) -> float | None:
-    """Records after the worker's positions; None until it says."""
+def told(worker: VitalsProcess, name: str) -> float | None:
+    """Sum of a metric of the worker's over its labels; None until it says."""
     answer = worker.answers("/metrics") or ""
-    lags = [float(line.rpartition(" ")[2]) for line in answer.splitlines() if line.startswith("vitals_rollup_lag{")]
-    return sum(lags) if lags else None
+    values = [float(line.rpartition(" ")[2]) for line in answer.splitlines() if line.startswith(f"{name}{{")]
+    return sum(values) if values else None
+
+
+def lag(worker: VitalsProcess) -> float | None:
+    """Records after the worker's positions."""
+    return told(worker, "vitals_rollup_lag")
 
 
 @pytest.mark.timeout(400)
 def test_killed_with_two_million_open_events_it_serves_again_at_once(
-    endpoints: Endpoints, settings: Settings, tmp_path: Path, facts: Facts
+    endpoints: Endpoints, settings: Settings, tmp_path: Path, facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = benchmark_log.Shape(events=OPEN_EVENTS, partitions=PARTITIONS)
     log = benchmark_log.generated(shape)
     schema_id = Registry(settings.registry_url).writer_id(PRODUCT, "Event")
     benchmark_log.produce(log, settings.kafka_bootstrap, PRODUCT, schema_id)
+    monkeypatch.setenv("VITALS_SNAPSHOT_INTERVAL_SECONDS", "1")
     worker = VitalsProcess(endpoints, tmp_path / "workers", "rollup")
-    until(lambda: lag(worker) == 0, "the worker has read everything", 200)
-    time.sleep(2 * settings.snapshot_interval_seconds)
+    state_bytes: dict[int, int] = {}
+
+    def through() -> bool:
+        read, size = told(worker, "vitals_rollup_events_total"), told(worker, "vitals_rollup_state_bytes")
+        if read and size:
+            state_bytes[int(read)] = int(size)
+        return lag(worker) == 0
+
+    until(through, "the worker has read everything", 200)
+    time.sleep(3.0)
+    through()
     worker.kill()
+    growth = ", ".join(f"{events:,}: {size / 1e6:.0f} MB" for events, size in sorted(state_bytes.items()))
+    facts("rollup's state by events in open windows", growth)
     began = time.monotonic()
     with VitalsProcess(endpoints, tmp_path / "workers", "rollup") as again:
         until(again.ready, "the worker serves again", 60)
