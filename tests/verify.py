@@ -3,7 +3,8 @@
     python -m tests.verify [pytest arguments]
 
 A slow test records what it measured through the fixture `facts`; the report says what was run, on what, and how it
-ended.
+ended. Run with arguments, such as `-k memory`, it replaces the lines of the tests that it ran; every line says of which
+commit it is.
 """
 
 import json
@@ -35,38 +36,48 @@ def main() -> int:
             check=False,
         )
         REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(report(results, facts, time.monotonic() - began))
+        kept = REPORT.read_text().splitlines() if sys.argv[1:] and REPORT.exists() else []
+        REPORT.write_text(report(results, facts, time.monotonic() - began, kept))
     print(f"Report: {REPORT.relative_to(ROOT)}")
     return outcome.returncode
 
 
-def report(results: Path, facts: Path, seconds: float) -> str:
-    """The report as Markdown."""
-    lines = [
-        "# Verification report",
-        "",
-        "Written by `make verify`; do not edit.",
-        "",
-        f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s",
-        f"- commit: {_output('git', 'rev-parse', '--short', 'HEAD')}"
-        + (" with uncommitted changes" if _output("git", "status", "--porcelain", "--untracked-files=no") else ""),
-        f"- machine: {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, "
-        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "",
-        "## Tests",
-        "",
-        "| test | result | seconds |",
-        "| --- | --- | --- |",
-    ]
+def report(results: Path, facts: Path, seconds: float, kept: list[str]) -> str:
+    """The report as Markdown. `kept`: lines of an earlier report, of which those of other tests and figures stay."""
+    commit = _output("git", "rev-parse", "--short", "HEAD")
+    if _output("git", "status", "--porcelain", "--untracked-files=no"):
+        commit += " with uncommitted changes"
+    tests = {line.split(" | ")[0]: line for line in kept if line.startswith("| test_")}
     for case in ElementTree.parse(results).getroot().iter("testcase"):
         ended = next((child.tag for child in case if child.tag in ("failure", "error", "skipped")), "passed")
-        lines.append(f"| {case.get('name')} | {ended} | {float(case.get('time', 0)):.0f} |")
-    lines += ["", "## Figures", ""]
-    if facts.exists():
-        for line in facts.read_text().splitlines():
-            fact = json.loads(line)
-            lines.append(f"- **{fact['what']}**: {fact['figure']}")
-    return "\n".join(lines) + "\n"
+        name = f"| {case.get('name')}"
+        tests[name] = f"{name} | {ended} | {float(case.get('time', 0)):.0f} | {commit} |"
+    figures = {line.partition("**: ")[0]: line for line in kept if line.startswith("- **")}
+    for line in facts.read_text().splitlines() if facts.exists() else []:
+        fact = json.loads(line)
+        figures[f"- **{fact['what']}"] = f"- **{fact['what']}**: {fact['figure']}"
+    return "\n".join(
+        [
+            "# Verification report",
+            "",
+            "Written by `make verify`; do not edit.",
+            "",
+            f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s",
+            f"- machine: {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, "
+            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            "",
+            "## Tests",
+            "",
+            "| test | result | seconds | commit |",
+            "| --- | --- | --- | --- |",
+            *tests.values(),
+            "",
+            "## Figures",
+            "",
+            *figures.values(),
+            "",
+        ]
+    )
 
 
 def _output(*command: str) -> str:

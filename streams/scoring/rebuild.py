@@ -9,7 +9,8 @@ Three sources, each exact:
    the scores of every account were published. Without one everything is scored.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -40,7 +41,7 @@ POLL_SECONDS = 10.0
 SINK_OFFSET = "select next_offset from sink_offsets where sink = %s and topic = %s and partition = %s"
 
 WATERMARKS = """
-select input_topic, watermark, sealed_through, newest_ingested_at
+select input_topic, watermark, sealed_through, newest_ingested_at, position
   from watermarks
  where partition = %s and input_topic = any(%s)
 """
@@ -95,22 +96,42 @@ def _read_store(settings: Settings, model: HealthModel, partition: int) -> tuple
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             offset = connection.execute(SINK_OFFSET, (SINK, METRIC_VALUES, partition)).fetchone()
-            for topic, watermark, sealed_through, newest in connection.execute(
+            complete: dict[str, int] = {}
+            for topic, watermark, sealed_through, newest, position in connection.execute(
                 WATERMARKS, (partition, list(EVENTS_TOPICS))
             ):
                 progress = state.progress(topic)
+                complete[topic] = position
                 progress.watermark, progress.sealed_through = watermark, sealed_through
                 if newest is not None and (state.newest_ingested_at is None or newest > state.newest_ingested_at):
                     state.newest_ingested_at = newest
             with connection.cursor("values") as cursor:
+                newest_values: dict[str, dict[int, int]] = defaultdict(dict)
                 for account_id, metric, version, rank, position, days, values in cursor.execute(VALUES, (partition,)):
                     state.restore(account_id, metric, dict(zip(days, values, strict=True)), (version, rank))
-                    progress = state.progress(events_topic(metric))
                     if rank == 0:
-                        progress.revision = max(progress.revision, (version, position))
+                        positions = newest_values[events_topic(metric)]
+                        positions[version] = max(positions.get(version, 0), position)
+                for topic, positions in newest_values.items():
+                    state.progress(topic).revision = _complete_revision(positions, complete.get(topic, 0))
     except psycopg.OperationalError as error:
         raise RetriableError(f"PostgreSQL does not answer: {error}") from error
     return state, int(offset[0]) if offset else 0
+
+
+def _complete_revision(positions: Mapping[int, int], complete: int) -> tuple[int, int]:
+    """The revision below which bundles are outdated: that of the newest flush of which the store has every part.
+
+    positions: greatest position of values by definition version. complete: position of the newest flush whose last part
+    was applied. Values beyond it are of a flush that was broken off; its rest comes again, cut otherwise, under older
+    positions. While values of two versions are there, `complete` may be of the older one: then nothing is outdated,
+    until the next flush says where it is.
+
+    >>> _complete_revision({2: 300}, 200), _complete_revision({2: 300}, 350), _complete_revision({1: 900, 2: 300}, 900)
+    ((2, 200), (2, 300), (2, 0))
+    """
+    version = max(positions)
+    return version, min(complete, positions[version]) if len(positions) == 1 else 0
 
 
 def _catch_up(records: "_Log", state: PartitionState, partition: int, sink_offset: int, next_offset: int) -> set[str]:

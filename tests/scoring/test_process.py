@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from models.loader import read_model
 from schemas import bootstrap as topics_bootstrap
 from schemas.topics import EVENTS_TOPICS
 from sinks.timescale import bootstrap as tables_bootstrap
+from streams.scoring.rebuild import rebuild
 from tests.analytics.health.test_scores import FORMULA
 from tests.conftest import settings_for
 from tests.scoring.logs import ORIGIN, Published, World, at_once, bundle, day_by_day, midnight, run, scorer_of, world
@@ -195,6 +197,28 @@ def test_it_goes_on_from_the_store_alone(
     assert len(log.read().history) == rows + 5 * len(accounts)
     assert log.bundles < bundles + 12
     assert log.published.history == expected_of(accounts).history
+
+
+def test_the_rest_of_a_flush_that_was_broken_off_is_taken_after_a_rebuild(
+    endpoints: Endpoints, scoring_settings: Settings, serde: AvroSerde
+) -> None:
+    """The rollup died between two parts of the flush at 300, and scoring with it. The rollup goes on from its snapshot,
+    and what the second part would have said comes at 250.
+    """
+    here, lost = str(UUID(int=1)), str(UUID(int=2))
+    with psycopg.connect(endpoints.postgres_dsn, autocommit=True) as connection:
+        connection.execute("insert into watermarks values ('events.support', 6, null, null, null, 200)")
+        connection.execute(
+            "insert into metric_values values (%s, 'support.tickets_opened', 'day', %s, 5, 6, 1, 0, 300)",
+            (here, midnight(ORIGIN)),
+        )
+    state = rebuild(scoring_settings, MODEL, 6, 0, serde).state
+    state.apply(bundle("events.support", 250, [(lost, "support.tickets_opened", ORIGIN, 7_000_000)]))
+    opened = state.arrays.view().summed["support.tickets_opened"].sum(axis=1)
+    assert dict(zip(state.arrays.account_ids, opened.tolist(), strict=True)) == {here: 5_000_000, lost: 7_000_000}
+    outdated = bundle("events.support", 240, [(lost, "support.tickets_opened", ORIGIN, 1)])
+    state.apply(outdated)
+    assert state.arrays.view().summed["support.tickets_opened"].sum() == 12_000_000
 
 
 @pytest.mark.timeout(180)
