@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -55,6 +56,11 @@ def schema_of(version: str) -> dict[str, Any]:
     return schema
 
 
+@cache
+def _parsed(version: str) -> Any:
+    return fastavro.parse_schema(schema_of(version))
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a log is like. Shares are of 1."""
@@ -78,7 +84,7 @@ class Written:
         """Avro body, without the wire format's prefix."""
         buffer = io.BytesIO()
         fields = {"channel": "mobile"} if self.version == "after" else {}
-        fastavro.schemaless_writer(buffer, fastavro.parse_schema(schema_of(self.version)), self.record | fields)
+        fastavro.schemaless_writer(buffer, _parsed(self.version), self.record | fields)
         return buffer.getvalue()
 
     def read(self) -> dict[str, Any]:
