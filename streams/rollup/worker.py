@@ -85,6 +85,8 @@ class RollupWorker:
         self._folding = ThreadPoolExecutor(1, thread_name_prefix="fold")
         self._folded: Future[list[Flush]] | None = None
         self._sound = True
+        self._starts: list[TopicPartition] = []
+        self._moved = False
 
     def run(self, health: Health) -> None:
         """Works until stopping; then writes snapshots and leaves the group.
@@ -96,6 +98,13 @@ class RollupWorker:
         try:
             while not self._stopping.is_set():
                 messages = self._consumer.consume(BATCH_MESSAGES, self._settings.flush_interval_seconds)
+                if self._moved:
+                    # What came before partitions moved and what came after lie in one list: read it again from where
+                    # the state is, or messages are taken twice, or passed over.
+                    self._moved = False
+                    if self._starts:
+                        self._consumer.assign(self._starts)
+                    continue
                 self._take(messages)
                 self._release_held_back()
                 if time.monotonic() >= self._snapshot_due:
@@ -237,10 +246,12 @@ class RollupWorker:
                     "what a rebuild needs. Restore a newer snapshot, or replay from the lake."
                 )
             starts.append(TopicPartition(each.topic, each.partition, start))
+        self._starts, self._moved = starts, True
         consumer.assign(starts)
 
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         del consumer
+        self._starts, self._moved = [], True
         partitions = sorted({each.partition for each in revoked} & set(self._state.partitions))
         if not self._sound:
             return

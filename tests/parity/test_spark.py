@@ -13,6 +13,7 @@ from batch.rollup import roll_up
 from embedded.stack import Stack
 from metrics.catalogue import catalogue
 from schemas.bootstrap import create_topics
+from schemas.topics import TOPICS
 from tests.conftest import settings_for
 from tests.parity.kafka_log import Message, Row, committed, expected, publish, rows
 from tests.parity.logs import KINDS, Shape, first_of_each, generated
@@ -30,7 +31,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("spark")
     with Stack(folder / "stack").infrastructure(["kafka", "registry"]) as endpoints:
         settings = settings_for(endpoints, folder / "state")
-        create_topics(settings, 1)
+        create_topics(settings, TOPICS.values(), 1)
         for topic in KINDS:
             publish(settings, topic, SHAPE)
         yield settings
