@@ -1,4 +1,4 @@
-"""Changed windows as Avro, a column at a time: the bytes that fastavro would write, at fifty times its speed. Pure.
+"""Changed windows as Avro, a column at a time: the bytes that fastavro would write. Pure.
 
 A value in a bundle is a metric, a grain, a window and a number. The first two are the same bytes for a whole column,
 windows and numbers repeat, so that each different one is encoded once and the rest is native concatenation.

@@ -92,7 +92,8 @@ class RollupWorker:
         """Works until stopping; then writes snapshots and leaves the group.
 
         Raises:
-            FatalError: retention has deleted what a rebuild needs, or a snapshot is of other definitions.
+            FatalError: retention has deleted what a rebuild needs.
+            RetriableError: Kafka or the schema registry did not answer; a restart goes on from the last snapshot.
         """
         self._consumer.subscribe(list(EVENTS_TOPICS), on_assign=self._assigned, on_revoke=self._revoked)
         try:

@@ -22,6 +22,7 @@ import pyarrow as pa
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+from metrics.authoring.evaluation import EVENT_COLUMNS
 from metrics.catalogue import metrics_of
 from metrics.windows import window_values
 from schemas.topics import PARTITIONS
@@ -33,19 +34,6 @@ from vitals.settings import Settings
 
 Row = tuple[str, str, str, datetime, Decimal | None]
 """Account, metric, grain, window start (UTC), value."""
-
-COLUMNS = pa.schema(
-    [
-        ("event_id", pa.string()),
-        ("account_id", pa.string()),
-        ("user_id", pa.string()),
-        ("kind", pa.string()),
-        ("source", pa.string()),
-        ("event_time", pa.timestamp("us")),
-        ("value", pa.decimal128(38, 6)),
-        ("properties", pa.map_(pa.string(), pa.string())),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -189,13 +177,13 @@ def expected(settings: Settings, topic: str, messages: Iterable[Message]) -> tup
 
 def rows(topic: str, events: Iterable[Mapping[str, Any]]) -> set[Row]:
     """Every metric's final values over events, by DuckDB."""
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS.names}
+    columns: dict[str, list[Any]] = {name: [] for name in EVENT_COLUMNS.names}
     for event in events:
         for name, column in columns.items():
             column.append(event[name])
     columns["properties"] = [list(each.items()) for each in columns["properties"]]
     columns["event_time"] = [each.replace(tzinfo=None) for each in columns["event_time"]]
-    table = pa.table([pa.array(columns[each.name], type=each.type) for each in COLUMNS], schema=COLUMNS)
+    table = pa.table([pa.array(columns[each.name], type=each.type) for each in EVENT_COLUMNS], schema=EVENT_COLUMNS)
     found: set[Row] = set()
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
