@@ -108,6 +108,9 @@ def test_killed_and_stopped_it_goes_on_where_it_was(settings: Settings, publishe
 
     for up_to, way_to_end in ((800, "kill"), (1600, "kill_all"), (2400, "stop")):
         with running(settings) as flink:
+            # What the run before it has left to commit comes first; a signal before that would meet a starting Python.
+            flink.wait_for("the job runs", lambda: any(line.get("state") == "running" for line in flink.said()))
+            published.read()
             before = published.records
             append(up_to - 300)
             # Values are committed with a checkpoint: there is one to go on from, and more to do after it.
