@@ -68,11 +68,28 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A claim that a source's own name of an account (`zendesk:organization:77`) means the account `account_ref`.
+
+    `account_ref` is an identity (`crm:account:<id>`) or a domain (`domain:acme.example`). `evidence` says why it is
+    claimed, and so which claim wins: see `connectors.identity`. `valid_from` is source time. `withdrawn` takes back
+    what this source claimed before.
+    """
+
+    identity: str
+    account_ref: str
+    evidence: str
+    valid_from: datetime
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Mapped:
-    """What one raw object means: events, profiles, and updates of the stream's state."""
+    """What one raw object means: events, profiles, links, and updates of the stream's state."""
 
     events: Sequence[MappedEvent] = ()
     profiles: Sequence[Profile] = ()
+    links: Sequence[Link] = ()
     state: StateUpdates = field(default_factory=dict)
 
 
@@ -90,6 +107,45 @@ class Page:
     state: StateUpdates
     complete_through: datetime | None
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook request as it was received. Names of `headers` are in lower case; `url` is the public address."""
+
+    source: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class RefusedDeliveryError(Exception):
+    """A delivery that is not the vendor's, or not in time: `status` (400, 401 or 403) is the answer.
+
+    The message names no secret and quotes nothing of the body.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Webhook(ABC):
+    """How a vendor signs what it sends. A connector that takes webhooks has `webhook(settings) -> Webhook | None`."""
+
+    source: str
+
+    @abstractmethod
+    def verify(self, delivery: Delivery) -> str:
+        """Checks signature and age over the raw bytes, in constant time; returns the delivery's own id.
+
+        The id is the same when the vendor sends the same again. `received_at` is "now".
+
+        Raises:
+            RefusedDeliveryError: a header is missing (400), or the signature or the age is wrong (401 or 403).
+        """
 
 
 class Stream(ABC):
@@ -116,6 +172,18 @@ class Stream(ABC):
             RetriableError: a passing fault; the runner backs off and calls again with the same state.
             FatalError: configuration or credentials; the stream parks and says so.
         """
+
+    def received(self, deliveries: Sequence[Delivery], state: State) -> Page | None:
+        """What verified webhook deliveries bring to this stream, in the form of a page; None where that is nothing.
+
+        A delivery of the vendor's objects gives them, one that only names an object has it fetched. The mapping, and so
+        the ids of events, are those of the polled path: whichever comes first counts. The page moves neither the cursor
+        nor `complete_through`, because what a vendor sends proves nothing of what it did not send.
+
+        Raises: as `fetch`.
+        """
+        del deliveries, state
+        return None
 
     @abstractmethod
     def map(self, raw: RawObject, state: State) -> Mapped:

@@ -5,7 +5,7 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,13 @@ from connectors.simulation.identifiers import insert_id
 from connectors.simulation.limits import RequestWindow
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import Ints, World
+
+NAME = "mixpanel"
+
+FAULTS: Mapping[str, str] = {
+    "terminated_early": "an export cut and ended by the line `terminated early`, under 200",
+}
+"""Kinds of fault that only this vendor has."""
 
 EVENT_NAME = "Feature Used"
 
@@ -210,6 +217,14 @@ def _asked(request: Request) -> str:
 
 def _refused(request: Request, status: int, message: str) -> JSONResponse:
     return JSONResponse({"error": message, "request": _asked(request)}, status)
+
+
+def declared(world: World, now: int) -> dict[str, int]:
+    """How many events the project holds at `now`."""
+    events = world.events
+    visible = int(np.searchsorted(events.event_time, now, side="right"))
+    unknown = int((events.company[:visible] >= len(world.accounts)).sum())
+    return {"events": visible, "events_of_accounts": visible - unknown, "events_of_unknown": unknown}
 
 
 def create_app(simulation: Simulation) -> Starlette:

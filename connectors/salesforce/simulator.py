@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +20,15 @@ from connectors.simulation.identifiers import base62, salesforce_id
 from connectors.simulation.limits import RequestWindow
 from connectors.simulation.soql import Query, Row, SoqlError, datetime_text, parse, run
 from connectors.simulation.stage import Simulation
+from connectors.simulation.world import World
+
+NAME = "salesforce"
+
+FAULTS: Mapping[str, str] = {
+    "locator_expired": "400 INVALID_QUERY_LOCATOR for a nextRecordsUrl",
+    "concurrent": "403 REQUEST_LIMIT_EXCEEDED of the concurrency limit",
+}
+"""Kinds of fault that only this vendor has."""
 
 _VERSIONS = {"66.0": "Spring '26", "67.0": "Summer '26", "68.0": "Winter '27"}
 _SESSION_SECONDS = 7_200.0
@@ -264,6 +273,15 @@ def _basic(request: Request) -> tuple[str, str] | None:
 
 def _token_error(code: str, description: str) -> JSONResponse:
     return JSONResponse({"error": code, "error_description": description}, 400)
+
+
+def declared(world: World, now: int) -> dict[str, int]:
+    """How many objects of each kind the organization shows at `now`."""
+    return {
+        "accounts": sum(account.created_at <= now for account in world.accounts),
+        "opportunities": sum(account.first_activity_at <= now for account in world.accounts),
+        "users": len(world.owners) if world.history_start <= now else 0,
+    }
 
 
 def create_app(simulation: Simulation, daily_requests: int = _DAILY_REQUESTS) -> Starlette:

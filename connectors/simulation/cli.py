@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-VENDORS = "salesforce,zendesk,mixpanel,stripe"
-
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Folder that holds git_usage/events.csv.gz.")
@@ -27,7 +25,7 @@ VENDORS = "salesforce,zendesk,mixpanel,stripe"
 @click.option("--speed", default=60.0, show_default=True, help="Source seconds for each wall second.")
 @click.option("--rate-limits/--no-rate-limits", default=False, help="Enforce the vendors' documented limits.")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that survives a restart.")
-@click.option("--vendors", default=VENDORS, show_default=True, help="Vendors to serve, comma separated.")
+@click.option("--vendors", default="", help="Vendors to serve, comma separated; default: all.")
 def simulate(
     data: Path | None,
     generated_world: bool,
@@ -40,7 +38,7 @@ def simulate(
     state: Path | None,
     vendors: str,
 ) -> None:
-    """Serves simulated vendors: Salesforce, Zendesk, Mixpanel and Stripe under one address.
+    """Serves simulated vendors under one address.
 
     Each is mounted below its name, such as /zendesk; /_sim/clock tells the source time. Source time goes on from where
     an earlier run with the same state folder stopped.

@@ -5,26 +5,25 @@ from dataclasses import asdict, dataclass
 from itertools import count as numbers
 from typing import Any
 
+from connectors.simulation.vendors import simulators
 from vitals.errors import UserError
 
-VENDORS = ("salesforce", "zendesk", "mixpanel", "stripe")
-
-# What each kind does, for every vendor or for the one named.
-KINDS: Mapping[str, tuple[str | None, str]] = {
-    "rate_limit": (None, "the vendor's own throttling answer; `retry_after` seconds where given"),
-    "server_error": (None, "an answer with `status` (503 unless given) and a body of HTML, or none for 406"),
-    "slow": (None, "an answer that waits `seconds` (2 unless given)"),
-    "truncate": (None, "a body cut in the middle, under 200"),
-    "corrupt": (None, "a body with bytes overwritten in the middle, under 200"),
-    "drop": (None, "a connection closed in the middle of the body"),
-    "expire_token": (None, "every access token stops working before this request; a vendor without tokens answers 401"),
-    "duplicates": (None, "rows of this page that come again: in the same page, or as the next page's first rows"),
-    "locator_expired": ("salesforce", "400 INVALID_QUERY_LOCATOR for a nextRecordsUrl"),
-    "concurrent": ("salesforce", "403 REQUEST_LIMIT_EXCEEDED of the concurrency limit"),
-    "empty_page": ("zendesk", "a page without rows and with end_of_stream false"),
-    "terminated_early": ("mixpanel", "an export cut and ended by the line `terminated early`, under 200"),
-    "lock_timeout": ("stripe", "429 lock_timeout without a rate-limit reason"),
+# What each kind does, for every vendor.
+KINDS: Mapping[str, str] = {
+    "rate_limit": "the vendor's own throttling answer; `retry_after` seconds where given",
+    "server_error": "an answer with `status` (503 unless given) and a body of HTML, or none for 406",
+    "slow": "an answer that waits `seconds` (2 unless given)",
+    "truncate": "a body cut in the middle, under 200",
+    "corrupt": "a body with bytes overwritten in the middle, under 200",
+    "drop": "a connection closed in the middle of the body",
+    "expire_token": "every access token stops working before this request; a vendor without tokens answers 401",
+    "duplicates": "rows of this page that come again: in the same page, or as the next page's first rows",
 }
+
+
+def kinds_of(vendor: str) -> Mapping[str, str]:
+    """Every kind of fault that a vendor can have, with what it does."""
+    return {**KINDS, **simulators()[vendor].FAULTS}
 
 
 @dataclass(slots=True)
@@ -42,11 +41,10 @@ class Fault:
     fault_id: int = 0
 
     def __post_init__(self) -> None:
-        if self.vendor not in VENDORS:
-            raise UserError(f"vendor is one of {', '.join(VENDORS)}, not {self.vendor}.")
-        only, _ = KINDS.get(self.kind, ("", ""))
-        if only is not None and only != self.vendor:
-            known = [kind for kind, (vendor, _) in KINDS.items() if vendor in (None, self.vendor)]
+        if self.vendor not in simulators():
+            raise UserError(f"vendor is one of {', '.join(simulators())}, not {self.vendor}.")
+        known = kinds_of(self.vendor)
+        if self.kind not in known:
             raise UserError(f"kind of a fault of {self.vendor} is one of {', '.join(known)}, not {self.kind}.")
         if self.count < 1 or self.after < 0:
             raise UserError("count of a fault is at least 1 and after at least 0.")

@@ -12,9 +12,9 @@ import uvicorn
 from connectors.simulation import generated, git_usage
 from connectors.simulation.calendar import epoch, iso
 from connectors.simulation.clock import SourceClock
-from connectors.simulation.faults import VENDORS
 from connectors.simulation.server import create_app
 from connectors.simulation.stage import Simulation
+from connectors.simulation.vendors import simulators
 from connectors.simulation.world import World
 from vitals.errors import UserError
 from vitals.settings import Settings, load_settings
@@ -43,8 +43,8 @@ def serve(asked: Serving) -> None:
     Raises:
         UserError: no such vendor, a wrong option, data that cannot be read, or a port that is taken.
     """
-    if unknown := [name for name in asked.vendors if name not in VENDORS]:
-        raise UserError(f"{unknown[0]} is not one of the vendors {', '.join(VENDORS)}.")
+    if unknown := [name for name in asked.vendors if name not in simulators()]:
+        raise UserError(f"{unknown[0]} is not one of the vendors {', '.join(simulators())}.")
     if asked.speed < 0:
         raise UserError("--speed must not be negative.")
     settings = load_settings()
@@ -62,7 +62,8 @@ def serve(asked: Serving) -> None:
     serve_telemetry(settings.host, settings.metrics_port, health)
     address = f"http://{asked.host}:{listening.getsockname()[1]}"
     click.echo(
-        f"{world.name}: {', '.join(asked.vendors)} at {address}, source time {iso(clock.now())} x {asked.speed:g}"
+        f"{world.name}: {', '.join(asked.vendors or simulators())} at {address}, "
+        f"source time {iso(clock.now())} x {asked.speed:g}"
     )
     # Without uvicorn's own Date header: a vendor's Date is the source time.
     config = uvicorn.Config(

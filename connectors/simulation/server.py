@@ -1,6 +1,6 @@
 """One process and one port for all simulated vendors, with the simulation's own controls under `/_sim`."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,25 +9,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp
 
-from connectors.mixpanel.simulator import create_app as create_mixpanel
-from connectors.salesforce.simulator import create_app as create_salesforce
 from connectors.simulation.calendar import epoch, iso
-from connectors.simulation.faults import VENDORS, Fault
+from connectors.simulation.faults import Fault
 from connectors.simulation.injection import asked_for
 from connectors.simulation.stage import Simulation
-from connectors.simulation.summary import summary
-from connectors.stripe.simulator import create_app as create_stripe
-from connectors.zendesk.simulator import create_app as create_zendesk
+from connectors.simulation.vendors import declared, simulators
 from vitals.errors import UserError
-
-_APPS: Mapping[str, Callable[[Simulation], ASGIApp]] = {
-    "salesforce": create_salesforce,
-    "zendesk": create_zendesk,
-    "mixpanel": create_mixpanel,
-    "stripe": create_stripe,
-}
 
 
 class Controls:
@@ -80,7 +68,7 @@ class Controls:
     async def summary(self, _request: Request) -> Response:
         """`GET /_sim/summary`: how many objects of each kind the vendors show now."""
         now = self._simulation.clock.now_seconds()
-        return JSONResponse({"source_time": iso(now), **summary(self._simulation.world, now)})
+        return JSONResponse({"source_time": iso(now), **declared(self._simulation.world, now)})
 
     def _clock(self) -> dict[str, Any]:
         clock, world = self._simulation.clock, self._simulation.world
@@ -114,10 +102,12 @@ async def _mistake(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 
-def create_app(simulation: Simulation, vendors: Iterable[str] = VENDORS) -> Starlette:
-    """The ASGI application of `vitals simulate`."""
+def create_app(simulation: Simulation, vendors: Iterable[str] = ()) -> Starlette:
+    """The ASGI application of `vitals simulate`, with the named vendors or with all."""
     controls = Controls(simulation)
-    routes: list[BaseRoute] = [Mount(f"/{vendor}", _APPS[vendor](simulation)) for vendor in vendors]
+    routes: list[BaseRoute] = [
+        Mount(f"/{vendor}", simulators()[vendor].create_app(simulation)) for vendor in vendors or simulators()
+    ]
     routes += [
         Route("/_sim/clock", controls.clock, methods=["GET"]),
         Route("/_sim/clock", controls.change_clock, methods=["POST"]),

@@ -4,7 +4,7 @@ import base64
 import binascii
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -21,7 +21,14 @@ from connectors.simulation.gate import VendorFront, VendorGate, source_now, vend
 from connectors.simulation.limits import RequestWindow
 from connectors.simulation.listing import ListError, ListRequest
 from connectors.simulation.stage import Simulation
-from connectors.simulation.world import Account, Invoice, Subscription
+from connectors.simulation.world import Account, Invoice, Subscription, World
+
+NAME = "stripe"
+
+FAULTS: Mapping[str, str] = {
+    "lock_timeout": "429 lock_timeout without a rate-limit reason",
+}
+"""Kinds of fault that only this vendor has."""
 
 _API_VERSION = "2026-08-26.dahlia"
 _PER_SECOND = 25
@@ -256,6 +263,22 @@ def _envelope(url: str, items: list[dict[str, Any]], *, more: bool) -> Response:
 
 def _json(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+def declared(world: World, now: int) -> dict[str, int]:
+    """How many objects of each kind the Stripe account shows at `now`."""
+    paid = [one for one in world.invoices if one.paid_at is not None and one.paid_at <= now]
+    return {
+        "customers": sum(account.first_activity_at <= now for account in world.accounts),
+        "subscriptions": sum(one.created_at <= now for one in world.subscriptions),
+        "canceled_subscriptions": sum(
+            one.canceled_at is not None and one.canceled_at <= now for one in world.subscriptions
+        ),
+        "invoices": sum(one.created_at <= now for one in world.invoices),
+        "paid_invoices": len(paid),
+        "paid_cents": sum(one.amount_cents for one in paid),
+        "failed_payments": sum(at <= now and not succeeded for one in world.invoices for at, succeeded in one.attempts),
+    }
 
 
 def create_app(simulation: Simulation) -> Starlette:

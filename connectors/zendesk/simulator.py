@@ -3,9 +3,10 @@
 import base64
 import binascii
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -19,7 +20,14 @@ from connectors.simulation.limits import RequestWindow
 from connectors.simulation.stage import Simulation
 from connectors.simulation.support_records import metric_set, organization, ticket
 from connectors.simulation.ticket_versions import Position, TicketVersions, ticket_versions
-from connectors.simulation.world import Tickets
+from connectors.simulation.world import NEVER, Tickets, World
+
+NAME = "zendesk"
+
+FAULTS: Mapping[str, str] = {
+    "empty_page": "a page without rows and with end_of_stream false",
+}
+"""Kinds of fault that only this vendor has."""
 
 _TOKEN_PATH = "/oauth/tokens"  # noqa: S105 - a path
 _ACCESS_SECONDS = 172_800
@@ -232,6 +240,22 @@ def _json(body: dict[str, Any]) -> Response:
 
 async def _not_found(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"error": "RecordNotFound", "description": "Not found"}, 404)
+
+
+def declared(world: World, now: int) -> dict[str, int]:
+    """How many objects of each kind the account shows at `now`."""
+    tickets = world.tickets
+    opened = tickets.opened_at <= now
+    # A ticket that is solved before it is opened counts as solved once it is there.
+    solved = opened & (tickets.solved_at <= now) & (tickets.solved_at < NEVER)
+    changed_at = np.where(solved, np.maximum(tickets.opened_at, tickets.solved_at), tickets.opened_at)
+    return {
+        "organizations": sum(account.created_at <= now for account in world.accounts),
+        "tickets": int(opened.sum()),
+        "solved_tickets": int(solved.sum()),
+        # What an incremental export holds back: the tickets that changed in the last minute.
+        "tickets_exported": int((opened & (changed_at <= now - _HIDDEN_SECONDS)).sum()),
+    }
 
 
 def create_app(simulation: Simulation) -> Starlette:

@@ -13,7 +13,7 @@ from connectors.simulation.clock import SourceClock
 from connectors.simulation.server import create_app
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
-from tests.connectors.simulated import SIMULATOR_URL, InProcess
+from tests.connectors.simulated import SIMULATOR_URL, InProcess, conformance
 from vitals.settings import Settings
 
 
@@ -74,11 +74,8 @@ def stage_of() -> Iterator[Callable[..., Stage]]:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages so small that a small world takes many."""
-    monkeypatch.setenv("VITALS_MIXPANEL_WINDOW_DAYS", "30")
-    monkeypatch.setenv("VITALS_MIXPANEL_START_DATE", "2024-06-01")
-    monkeypatch.setattr("connectors.salesforce.stream.PAGE_OBJECTS", 7)
-    monkeypatch.setattr("connectors.zendesk.client.PAGE_OBJECTS", 100)
-    monkeypatch.setattr("connectors.mixpanel.stream.PAGE_OBJECTS", 200)
-    monkeypatch.setattr("connectors.stripe.client.PER_REQUEST", 20)
-    monkeypatch.setattr("connectors.stripe.stream.REQUESTS_A_PAGE", 2)
-    monkeypatch.setattr("connectors.stripe.stream.EVENTS_A_PAGE", 5)
+    for module in conformance().values():
+        for name, value in module.environment.items():
+            monkeypatch.setenv(name, value)
+        for name, value in module.small_pages.items():
+            monkeypatch.setattr(name, value)

@@ -1,21 +1,33 @@
 """Runs a connector's streams against the simulators in process: real HTTP messages, the runner's own pure parts."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import httpx
 from starlette.types import ASGIApp
 
+from connectors.conformance import Conformance
 from connectors.contract import Json, MappedEvent, Profile, RawObject, Stream
 from connectors.fates import SeenIds, SetAside, map_page, settle
 from connectors.stream_state import merge_updates
+from vitals.discovery import modules_named
 from vitals.errors import RetriableError
 from vitals.events import Event, account_id
 
 SIMULATOR_URL = "http://simulator"
+
+
+@cache
+def conformance() -> Mapping[str, Conformance]:
+    """What the contract tests must know of each connector that has a simulator."""
+    modules = modules_named("conformance", ("connectors",))
+    return {module.__name__.split(".")[1]: module.CONFORMANCE for module in modules if hasattr(module, "CONFORMANCE")}
+
+
 _INGESTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 _PAGES_MAX = 10_000
 

@@ -8,10 +8,11 @@ import pytest
 from connectors.catalogue import connector_modules
 from connectors.contract import Stream
 from connectors.simulation.calendar import DAY
-from connectors.simulation.faults import KINDS, VENDORS, Fault
+from connectors.simulation.faults import Fault, kinds_of
+from connectors.simulation.vendors import simulators
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed, by_id
+from tests.connectors.simulated import Followed, by_id, conformance
 from vitals.errors import FatalError, UserError
 from vitals.settings import Settings
 
@@ -19,18 +20,7 @@ pytestmark = pytest.mark.usefixtures("small_pages")
 
 StageOf = Callable[..., Stage]
 
-SIMULATED = [name for name in connector_modules() if name in VENDORS]
-
-# Where each vendor's data comes from; a fault of a data request strikes there.
-DATA: dict[str, str] = {
-    "salesforce": "/services/data/v67.0/queryAll",
-    "zendesk": "/api/v2/incremental/tickets",
-    "mixpanel": "/api/2.0/export",
-    "stripe": "/v1/",
-}
-
-# Kinds of fault that a connector never meets, with the reason.
-WAIVED = {("salesforce", "locator_expired"): "pages by keyset, so it holds no locator"}
+SIMULATED = tuple(simulators())
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "rate_limit": [{}, {"retry_after": 1.0}, {"retry_after": 120.0}],
@@ -46,12 +36,13 @@ def ordered() -> list[Any]:
     """Every kind of fault of every vendor that has a connector, at its first data request and within the walk."""
     cases = []
     for vendor in SIMULATED:
-        for kind, (only, _) in KINDS.items():
-            if only not in (None, vendor) or (vendor, kind) in WAIVED:
+        told = conformance()[vendor]
+        for kind in kinds_of(vendor):
+            if kind in told.waived:
                 continue
             for number, variant in enumerate(VARIANTS.get(kind, [{}])):
                 for after in (0, 2):
-                    fault = {"vendor": vendor, "kind": kind, "path": DATA[vendor], "after": after, **variant}
+                    fault = {"vendor": vendor, "kind": kind, "path": told.data_path, "after": after, **variant}
                     cases.append(pytest.param(vendor, fault, id=f"{vendor}-{kind}-{number}-after{after}"))
     return cases
 
@@ -78,7 +69,7 @@ def clean(world: World) -> dict[str, dict[str, Any]]:
 
 
 def test_every_simulated_vendor_has_a_connector() -> None:
-    assert sorted(SIMULATED) == sorted(VENDORS)
+    assert set(SIMULATED) == set(conformance()) <= set(connector_modules())
 
 
 @pytest.mark.parametrize("name", SIMULATED)
@@ -125,11 +116,11 @@ def test_a_burst_of_faults_changes_nothing(name: str, world: World, clean: dict[
 def test_rejected_credentials_are_fatal_after_one_renewal(name: str, world: World, stage_of: StageOf) -> None:
     stage = stage_of(world)
     streams = stage.streams(name)
-    stage.simulation.faults.order(Fault(vendor=name, kind="expire_token", path=DATA[name], count=99))
+    stage.simulation.faults.order(Fault(vendor=name, kind="expire_token", path=conformance()[name].data_path, count=99))
     stream = next(iter(streams.values()))
     with pytest.raises(FatalError, match="credentials"):
         Followed(stream).catch_up()
-    asked = [one for one in stage.transport.requests if DATA[name] in one.url.path]
+    asked = [one for one in stage.transport.requests if conformance()[name].data_path in one.url.path]
     assert len(asked) == 2
 
 
@@ -160,8 +151,7 @@ def test_following_brings_what_a_later_first_load_brings(name: str, world: World
         one.catch_up()
     at_once = load(stage_of(world, end).streams(name))
     for stream, one in followed.items():
-        # What only a change's own moment tells: modifications between two looks, and the times of failed payments.
-        told = ("crm.account_updated", "billing.payment_failed")
+        told = conformance()[name].told_by_change
         assert _without(one, told) == _without(at_once[stream], told)
         assert len(by_id(one.events)) == len(one.events), "the runner published an event twice"
         assert one.promises == sorted(one.promises, key=lambda promise: promise.timestamp() if promise else 0.0)

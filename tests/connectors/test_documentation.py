@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from connectors.catalogue import connector_modules
-from connectors.simulation.faults import VENDORS
+from connectors.simulation.vendors import simulators
 from connectors.vendor_settings import VendorSettings
 from tests.connectors import golden
 from tests.connectors.simulated import SIMULATOR_URL
@@ -16,7 +16,7 @@ from vitals.settings import Settings
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "connectors.md").read_text()
 
 
-@pytest.mark.parametrize("name", VENDORS)
+@pytest.mark.parametrize("name", simulators())
 def test_streams_and_settings_are_documented(name: str) -> None:
     module = connector_modules()[name]
     for stream in module.create(Settings(simulator_url=SIMULATOR_URL)):

@@ -6,7 +6,7 @@ import numpy as np
 
 from connectors.simulation.calendar import DAY
 from connectors.simulation.generated import HISTORY_END, generate
-from connectors.simulation.summary import summary
+from connectors.simulation.vendors import declared
 from connectors.simulation.world import World
 
 
@@ -14,7 +14,7 @@ def test_the_default_world_has_its_size_and_is_made_quickly() -> None:
     started = time.perf_counter()
     world = generate()
     assert time.perf_counter() - started < 5
-    counts = summary(world, HISTORY_END)
+    counts = declared(world, HISTORY_END)
     assert counts["salesforce"]["accounts"] == 300
     assert 100_000 <= counts["mixpanel"]["events"] <= 150_000
     assert counts["mixpanel"]["events_of_unknown"] > 100

@@ -10,8 +10,8 @@ import pytest
 
 from connectors.simulation import git_usage
 from connectors.simulation.calendar import DAY, epoch
-from connectors.simulation.summary import summary
 from connectors.simulation.ticket_versions import ticket_versions
+from connectors.simulation.vendors import declared
 from connectors.simulation.world import LIST_PRICE_CENTS, World
 from vitals.errors import UserError
 
@@ -19,7 +19,7 @@ END = epoch("2024-03-01")
 
 
 def test_counts_of_the_mapping(git_world: World) -> None:
-    counts = summary(git_world, END)
+    counts = declared(git_world, END)
     assert counts["salesforce"] == {"accounts": 244, "opportunities": 244, "users": 8}
     assert counts["mixpanel"] == {"events": 51_047, "events_of_accounts": 50_312, "events_of_unknown": 735}
     assert counts["zendesk"]["tickets"] == counts["zendesk"]["solved_tickets"] == 36_911

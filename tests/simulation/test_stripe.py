@@ -10,7 +10,7 @@ from connectors.simulation.calendar import DAY, epoch
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
 from connectors.simulation.stage import Simulation
-from connectors.simulation.summary import summary
+from connectors.simulation.vendors import declared
 from connectors.simulation.world import World
 from tests.simulation.conftest import STRIPE, StageAt, Wall, client_of
 
@@ -105,7 +105,7 @@ def test_an_invoice_names_its_subscription_in_parent_and_its_seats_in_a_line(cli
 
 
 def test_lists_add_up_to_the_summary(client: TestClient, world: World) -> None:
-    counts = summary(world, world.history_end)["stripe"]
+    counts = declared(world, world.history_end)["stripe"]
     invoices = walk(client, "invoices", limit=100)
     assert len(invoices) == counts["invoices"]
     paid = [one for one in invoices if one["status"] == "paid"]

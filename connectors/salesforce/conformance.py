@@ -1,0 +1,20 @@
+"""What the contract tests must be told of Salesforce."""
+
+from connectors.conformance import Conformance
+
+CONFORMANCE = Conformance(
+    data_path="/services/data/v67.0/queryAll",
+    any_path="/services/data/",
+    kinds=(
+        "crm.account_created",
+        "crm.account_updated",
+        "crm.account_deleted",
+        "crm.opportunity_created",
+        "crm.opportunity_won",
+        "crm.opportunity_lost",
+    ),
+    told_by_change=("crm.account_updated",),
+    small_pages={"connectors.salesforce.stream.PAGE_OBJECTS": 7},
+    waived={"locator_expired": "pages by keyset, so it holds no locator"},
+    throttle_status=403,
+)
