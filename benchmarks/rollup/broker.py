@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.topics import EVENTS_TOPICS, TOPICS
+from streams.rollup.worker import READING
 from vitals.avro import Registry
 from vitals.kafka import connection, consumer_options
 from vitals.settings import Settings
@@ -18,8 +19,6 @@ EVENTS = "events.product"
 VALUES = "metrics.values"
 WORKERS_TOPICS = (*EVENTS_TOPICS, VALUES, "late_events", "dead_letters")
 """What the rollup reads and writes."""
-WORKERS_OPTIONS = {"fetch.queue.backoff.ms": 50}
-"""What `streams/rollup/worker.py` sets of how fast it reads: the floor must not pause where the worker does not."""
 TIMEOUT_SECONDS = 60.0
 
 
@@ -75,4 +74,4 @@ def end_offsets(consumer: Consumer, topic: str, partitions: int) -> list[int]:
 
 def reader(settings: Settings, group: str = "benchmark", more: Mapping[str, Any] = MappingProxyType({})) -> Consumer:
     """A consumer as the worker has it, with more options."""
-    return Consumer(consumer_options(settings, group) | WORKERS_OPTIONS | dict(more))
+    return Consumer(consumer_options(settings, group) | READING | dict(more))

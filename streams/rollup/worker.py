@@ -39,6 +39,9 @@ LAG = Gauge(
 
 STATE_BYTES = Gauge("vitals_rollup_state_bytes", "State of the open windows in memory.", ["part"])
 
+READING = {"fetch.queue.backoff.ms": 50}
+"""By default librdkafka fetches nothing for a second once it holds 100,000 messages of a partition."""
+
 BATCH_MESSAGES = 50_000
 WATERMARK_INTERVAL_SECONDS = 1.0
 """A bundle that only moves the watermark goes out at most this often; one that seals a day or has values at once."""
@@ -72,9 +75,8 @@ class RollupWorker:
                 "enable.partition.eof": True,
                 # A worker that was killed holds its partitions for the session: as short as brokers allow.
                 "session.timeout.ms": 6_000,
-                # By default librdkafka fetches nothing for a second once it holds 100,000 messages of a partition.
-                "fetch.queue.backoff.ms": 50,
             }
+            | READING
         )
         self._flushed_at: dict[tuple[str, int], float] = {}
         self._held_back: dict[tuple[str, int], Flush] = {}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
 
 from embedded.stack import Stack
 from schemas.bootstrap import bootstrap, prepare_topics
@@ -14,6 +15,7 @@ from tests.parity.flink_log import LogWriter
 from tests.parity.flink_process import Published, Window, running
 from tests.parity.kafka_log import rows
 from tests.parity.logs import KINDS, START, Shape, Written, first_of_each, generated
+from tests.parity.shapes import APPENDED, of_an_engine
 from vitals.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -29,6 +31,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         bootstrap(settings)
         prepare_topics(settings, [TOPICS[METRIC_VALUES_FLINK]])
         yield settings
+
+
+@pytest.fixture
+def logs() -> dict[str, list[Written]]:
+    """What was appended so far."""
+    return {topic: [] for topic in KINDS}
 
 
 @pytest.fixture
@@ -92,6 +100,22 @@ def test_every_metric_of_one_log_is_the_same_in_flink_and_duckdb(settings: Setti
     }
     assert not differences, "\n".join(f"{window}: {values}" for window, values in sorted(differences.items())[:20])
     assert not published.went_back
+
+
+@of_an_engine
+@given(appended=APPENDED)
+def test_whatever_the_log_is_like_flink_says_what_duckdb_says(
+    settings: Settings, published: Published, logs: dict[str, list[Written]], appended: Mapping[str, list[Shape]]
+) -> None:
+    """Each example makes the log longer, and another job reads all of it."""
+    writer = LogWriter(settings)
+    for topic, shapes in appended.items():
+        more = [written for shape in shapes for written in generated(topic, shape)]
+        writer.append(topic, more)
+        logs[topic] += more
+    with running(settings, "--until-end") as flink:
+        assert flink.end() == 0, flink.log.read_text()
+    assert not set(published.read().items()) ^ set(expected(logs).items())
 
 
 def test_killed_and_stopped_it_goes_on_where_it_was(settings: Settings, published: Published) -> None:

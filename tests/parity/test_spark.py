@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
 
 from batch.plan import Summary
 from batch.rollup import roll_up
@@ -15,8 +16,10 @@ from metrics.catalogue import catalogue
 from schemas.bootstrap import create_topics
 from schemas.topics import TOPICS
 from tests.conftest import settings_for
+from tests.parity.flink_log import LogWriter
 from tests.parity.kafka_log import Message, Row, committed, expected, publish, rows
 from tests.parity.logs import KINDS, Shape, first_of_each, generated
+from tests.parity.shapes import APPENDED, of_an_engine
 from vitals.settings import Settings
 
 # The first use installs Spark.
@@ -78,6 +81,20 @@ def test_the_whole_log(own: Settings, tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         described = connection.execute("DESCRIBE FROM read_parquet(?)", [str(out / "*.parquet")]).fetchall()
     assert {name: kind for name, kind, *_ in described}["value"] == "DECIMAL(38,6)"
+
+
+@of_an_engine
+@given(appended=APPENDED)
+def test_whatever_the_log_is_like_spark_says_what_duckdb_says(
+    own: Settings, tmp_path_factory: pytest.TempPathFactory, appended: dict[str, list[Shape]]
+) -> None:
+    """Each example makes the log longer, and another job reads all of it."""
+    writer = LogWriter(own)
+    for topic, shapes in appended.items():
+        writer.append(topic, [written for shape in shapes for written in generated(topic, shape)])
+    out = tmp_path_factory.mktemp("drawn") / "values.parquet"
+    summary = roll_up(own, (), "earliest", "latest", str(out))
+    check(own, {topic: committed(own, topic) for topic in KINDS}, summary, out)
 
 
 def test_a_range_of_one_topic(own: Settings, tmp_path: Path) -> None:

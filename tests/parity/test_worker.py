@@ -11,20 +11,11 @@ from hypothesis import strategies as st
 
 from schemas.topics import EVENTS_TOPICS
 from streams.rollup.native import NativeDecoder
-from tests.parity.logs import Shape, first_of_each, generated
+from tests.parity.logs import first_of_each, generated
+from tests.parity.shapes import SHAPES
 from tests.rollup.logs import empty_state, values_of
 from tests.rollup.registry import KnownSchemas, framed
 from tests.rollup.topics import Key, expected_values
-
-SHAPES = st.builds(
-    Shape,
-    events=st.sampled_from([0, 1, 60, 400, 1500]),
-    accounts=st.sampled_from([1, 12, 300]),
-    days=st.sampled_from([1, 40]),
-    duplicates=st.sampled_from([0.0, 0.05, 0.6]),
-    disorder=st.sampled_from([0.0, 0.03, 1.0]),
-    seed=st.integers(0, 1000),
-)
 
 
 @dataclass(frozen=True)

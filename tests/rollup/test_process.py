@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,3 +180,51 @@ def test_what_was_read_but_not_folded_is_in_no_snapshot(
     with pytest.raises(RuntimeError, match="no more memory"):
         worker.run(Health())
     assert [path for path in settings.snapshots.rglob("*") if path.is_file()] == []
+
+
+class MovedWithinAList:
+    """A consumer whose first list with messages holds those from before its partitions were assigned again, and those
+    from after it: librdkafka calls back in the middle of `consume`.
+    """
+
+    def __init__(self, worker: RollupWorker) -> None:
+        self._worker, self._consumer, self.moved = worker, worker._consumer, False
+
+    def consume(self, count: int, timeout: float) -> list[Any]:
+        messages = self._consumer.consume(count, timeout)
+        if self.moved or not any(message.error() is None for message in messages):
+            return messages
+        self.moved = True
+        assigned = self._consumer.assignment()
+        self._worker._revoked(self._consumer, assigned)
+        self._worker._assigned(self._consumer, assigned)
+        return messages + self._consumer.consume(count, timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+
+@pytest.mark.timeout(120)
+def test_a_list_from_both_sides_of_an_assignment_counts_once(
+    topics: RollupTopics, endpoints: Endpoints, tmp_path: Path
+) -> None:
+    """Last of its module: this worker has snapshots of its own, so it reads what the others read from the beginning."""
+    logs = {("events.billing", 5): generated("events.billing", Shape(800, seed=577))}
+    for where, log in logs.items():
+        topics.progress(*where, None)
+        topics.send(*where, log)
+    topics.flush()
+    settings = settings_for(endpoints, tmp_path)
+    registry = Registry(settings.registry_url)
+    stopping = threading.Event()
+    worker = RollupWorker(settings, AvroSerde(registry), NativeDecoder(registry), WallClock(), stopping)  # type: ignore[arg-type]
+    moved = MovedWithinAList(worker)
+    worker._consumer = moved  # type: ignore[assignment]
+    running = threading.Thread(target=worker.run, args=(Health(),))
+    running.start()
+    try:
+        assert_is(topics, logs)
+    finally:
+        stopping.set()
+        running.join(30)
+    assert moved.moved
