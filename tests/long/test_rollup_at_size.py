@@ -94,7 +94,8 @@ def test_killed_with_two_million_open_events_it_serves_again_at_once(
     time.sleep(3.0)
     through()
     worker.kill()
-    growth = ", ".join(f"{events:,}: {size / 1e6:.0f} MB" for events, size in sorted(state_bytes.items()))
+    told_every = max(1, len(state_bytes) // 8)
+    growth = ", ".join(f"{events:,}: {size / 1e6:.0f} MB" for events, size in sorted(state_bytes.items())[::told_every])
     facts("rollup's state by events in open windows", growth)
     began = time.monotonic()
     with VitalsProcess(endpoints, tmp_path / "workers", "rollup") as again:
