@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from connectors.contract import Stream
+from connectors.contract import Stream, Webhook
 from vitals.discovery import modules_named
 from vitals.errors import UserError
 from vitals.settings import Settings
@@ -33,6 +33,18 @@ def streams_of(settings: Settings, names: tuple[str, ...]) -> list[Stream]:
         UserError: no such connector.
     """
     return [stream for module in require_connectors(names).values() for stream in module.create(settings)]
+
+
+def webhooks_of(settings: Settings) -> dict[str, Webhook]:
+    """How the enabled connectors' vendors sign what they send, by source; those without a secret take no webhooks.
+
+    Raises:
+        UserError: a setting is wrong.
+    """
+    modules = connector_modules()
+    enabled = [modules[name] for name in settings.enabled_connectors if name in modules]
+    found = [module.webhook(settings) for module in enabled if hasattr(module, "webhook")]
+    return {webhook.source: webhook for webhook in found if webhook is not None}
 
 
 def registrations_of(module: ModuleType, settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:

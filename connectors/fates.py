@@ -17,6 +17,8 @@ from vitals.errors import BadRecordError
 from vitals.events import Event, event_id
 
 SEEN = "seen/"
+EARLY = "early/"
+EARLY_LEAVES = timedelta(hours=1)
 COUNTS = "counts"
 COMPLETE = "complete_through"
 SCALE = Decimal("0.000001")
@@ -162,6 +164,9 @@ class SeenIds:
 
     An id is remembered until its day ends before the newest event minus the overlap; the rollup drops duplicates of
     days that are still open anyway, so this only keeps re-fetched events off the topics.
+
+    What a webhook brought early comes again with a fetch, however far the fetches are behind. Such ids go by promises
+    alone: once their day lies before a promise minus the overlap, and another `EARLY_LEAVES` was promised since.
     """
 
     def __init__(self, overlap: timedelta | None, state: State) -> None:
@@ -169,32 +174,71 @@ class SeenIds:
         self._entries: dict[str, list[str]] = {
             entry: ids for entry, ids in state.items() if entry.startswith(SEEN) and overlap is not None
         }
-        self.ids: set[str] = {identifier for ids in self._entries.values() for identifier in ids}
+        self._early: dict[str, list[str]] = {entry: ids for entry, ids in state.items() if entry.startswith(EARLY)}
+        self._leaving: dict[str, datetime] = {}
+        self.ids: set[str] = {
+            identifier for entries in (self._entries, self._early) for ids in entries.values() for identifier in ids
+        }
         self._newest = datetime(1, 1, 1, tzinfo=UTC)
 
-    def remember(self, outcome: PageOutcome, sequence: int) -> None:
-        """Adds this page's ids to the state updates and removes expired days. `sequence` makes the entries unique."""
-        if self._overlap is None:
-            self.ids.clear()
-            return
+    def remember(self, outcome: PageOutcome, sequence: int, *, early: bool = False) -> None:
+        """Adds this page's ids to the state updates and removes expired days. `sequence` makes the entries unique.
+
+        `early` tells that a webhook brought the page.
+        """
         emitted = [(event.event_time, event.event_id) for event in outcome.events] + [
             (record.event_time, record.event_id)
             for record in outcome.set_aside
             if record.event_time is not None and record.event_id is not None
         ]
+        if early:
+            self._add(EARLY, self._early, emitted, outcome, sequence)
+            return
+        self._forget_early(outcome)
+        if self._overlap is None:
+            self.ids = {identifier for ids in self._early.values() for identifier in ids}
+            return
         self._newest = max([self._newest, *(time for time, _ in emitted), *filter(None, [outcome.complete_through])])
         oldest_day = (self._newest - self._overlap).date().isoformat() if self._newest.year > 1 else ""
-        by_day: dict[str, list[str]] = {}
+        kept = []
         for time, identifier in emitted:
-            day = time.date().isoformat()
-            if day >= oldest_day:
-                by_day.setdefault(day, []).append(identifier)
+            if time.date().isoformat() >= oldest_day:
+                kept.append((time, identifier))
             else:
                 self.ids.discard(identifier)
-        for day, ids in by_day.items():
-            entry = f"{SEEN}{day}/{sequence}"
-            self._entries[entry] = ids
-            outcome.updates[entry] = ids
-        for entry in [entry for entry in self._entries if entry[len(SEEN) :].partition("/")[0] < oldest_day]:
+        self._add(SEEN, self._entries, kept, outcome, sequence)
+        for entry in [entry for entry in self._entries if _day(entry) < oldest_day]:
             self.ids.difference_update(self._entries.pop(entry))
             outcome.updates[entry] = None
+
+    def _forget_early(self, outcome: PageOutcome) -> None:
+        promise = outcome.complete_through
+        if promise is None or not self._early:
+            return
+        oldest_day = (promise - (self._overlap or timedelta())).date().isoformat()
+        for entry in [entry for entry in self._early if _day(entry) < oldest_day]:
+            # The promise may have come a long way at once: what changed at the end of that way is still to be shown.
+            if promise >= self._leaving.setdefault(entry, promise) + EARLY_LEAVES:
+                self.ids.difference_update(self._early.pop(entry))
+                del self._leaving[entry]
+                outcome.updates[entry] = None
+
+    @staticmethod
+    def _add(
+        prefix: str,
+        entries: dict[str, list[str]],
+        emitted: Iterable[tuple[datetime, str]],
+        outcome: PageOutcome,
+        sequence: int,
+    ) -> None:
+        by_day: dict[str, list[str]] = {}
+        for time, identifier in emitted:
+            by_day.setdefault(time.date().isoformat(), []).append(identifier)
+        for day, ids in by_day.items():
+            entry = f"{prefix}{day}/{sequence}"
+            entries[entry] = ids
+            outcome.updates[entry] = ids
+
+
+def _day(entry: str) -> str:
+    return entry.split("/")[1]

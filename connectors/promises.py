@@ -23,8 +23,7 @@ Read = tuple[float, float]
 
 def is_new(moment: datetime, version: datetime, state: Mapping[str, Any], margin: timedelta) -> bool:
     """Whether something that happened at `moment`, told by an object's `version`, may not have been told yet."""
-    complete = since(state)
-    if complete is None or moment > complete - margin:
+    if is_recent(moment, state, margin):
         return True
     walked = state.get("walked")
     if walked is None or not walked["through"] < version.timestamp() <= walked["ended"]:
@@ -34,6 +33,16 @@ def is_new(moment: datetime, version: datetime, state: Mapping[str, Any], margin
         return False
     # Everything read before the change to this version was met in an older one.
     return happened > max((position for at, position in walked["reads"] if at < version.timestamp()), default=0.0)
+
+
+def is_recent(moment: datetime, state: Mapping[str, Any], margin: timedelta) -> bool:
+    """Whether something lies so late that walks tell it whatever they told before: known ids drop what is repeated.
+
+    It is all that an object may tell which a webhook brings ahead of the walk. The rest is for the walk to tell, which
+    alone knows what it has met.
+    """
+    complete = since(state)
+    return complete is None or moment > complete - margin
 
 
 def add_read(reads: Sequence[Read], at: datetime, position: datetime, hidden: timedelta | None = None) -> list[Read]:

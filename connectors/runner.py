@@ -1,15 +1,22 @@
-"""Runs connector streams: fetch, map, settle, commit; one thread and one transactional id a stream."""
+"""Runs connector streams: fetch, map, settle, commit; one thread and one transactional id a stream.
+
+Between the polls of a vendor that has nothing new, a stream takes what its source's webhooks brought.
+"""
 
 import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Counter, Gauge
 
-from connectors.contract import Page, Stream
-from connectors.fates import COUNTS, SeenIds, map_page, new_counts, settle
+from connectors.contract import Delivery, Page, Stream
+from connectors.fates import COUNTS, SeenIds, SetAside, map_page, new_counts, settle
 from connectors.identities import IdentityIndex
+from connectors.webhooks.brought import brought_by
+from connectors.webhooks.intake import Batch, DeliveryIntake
 from connectors.writer import StreamWriter
 from vitals.avro import AvroSerde
 from vitals.clock import Clock
@@ -22,12 +29,15 @@ log = structlog.get_logger()
 EVENTS = Counter("vitals_connector_events_total", "Events by fate since this process started.", ["stream", "fate"])
 PAGES = Counter("vitals_connector_pages_total", "Pages committed.", ["stream"])
 FAILURES = Counter("vitals_connector_failures_total", "Fetches or commits that failed.", ["stream", "error"])
+DELIVERIES = Counter("vitals_connector_deliveries_total", "Webhook deliveries taken.", ["stream"])
 COMPLETE = Gauge("vitals_connector_complete_through_seconds", "Source time (epoch) of the last progress.", ["stream"])
 
 IDENTITY_WAIT_SECONDS = 60.0
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 60.0
 PARKED_SECONDS = 60.0
+DELIVERY_WAIT_SECONDS = 0.25
+"""Longest wait for deliveries at a time; one that comes meanwhile ends it."""
 
 
 class StreamRunner:
@@ -44,49 +54,90 @@ class StreamRunner:
     ) -> None:
         self._stream, self._settings, self._serde, self._clock = stream, settings, serde, clock
         self._identities, self._stopping = identities, stopping
-        self._failures = 0
+        self._commits, self._fetches = _Attempts(stream.name), _Attempts(stream.name)
+        self._deliveries = _Attempts(f"{stream.name} webhooks")
+        self._takes_webhooks = type(stream).received is not Stream.received
 
     def run(self) -> None:
         """Runs until stopping. Passing faults back off with full jitter; a fatal one parks the stream and says so."""
-        writer: StreamWriter | None = None
+        run: _Run | None = None
         while not self._stopping.is_set():
             try:
-                if writer is None:
-                    writer = self._open()
-                    seen = SeenIds(self._stream.overlap, writer.state)
-                page = self._fetched(writer)
-                if page is None:
-                    continue
-                self._commit(writer, seen, page)
-                self._failures = 0
-                if not page.more:
-                    self._stopping.wait(self._settings.poll_interval_seconds)
+                if run is None:
+                    run = self._open()
+                rest = self._turn(run)
+                self._commits.succeeded()
+                self._rest(run, rest)
             except RetriableError as error:
-                writer = None
-                self._back_off(error, error.retry_after_seconds)
+                if run is not None:
+                    run.close()
+                run = None
+                self._stopping.wait(self._commits.failed(error))
+        if run is not None:
+            run.close()
         self._stream.close()
 
-    def _open(self) -> StreamWriter:
+    def _open(self) -> "_Run":
         stream = self._stream
         writer = StreamWriter(self._settings, self._serde, self._clock, stream.source, stream.name, stream.topics)
         writer.open()
         log.info("stream_open", stream=stream.name, position=writer.position, complete=str(writer.complete_through))
-        return writer
+        intake = None
+        if self._takes_webhooks:
+            intake = DeliveryIntake(self._settings, self._serde, stream.source, stream.name, writer.state)
+        return _Run(writer, SeenIds(stream.overlap, writer.state), intake)
 
-    def _fetched(self, writer: StreamWriter) -> Page | None:
-        """The next page, or None after a wait: a vendor's fault leaves the writer as it is."""
+    def _turn(self, run: "_Run") -> float:
+        """Fetches and commits one page; seconds to rest after it. A vendor's fault leaves everything as it is."""
         try:
-            return self._stream.fetch(writer.state)
-        except RetriableError as error:
-            self._back_off(error, error.retry_after_seconds)
-        except FatalError as error:
-            FAILURES.labels(self._stream.name, type(error).__name__).inc()
-            log.error("stream_parked", stream=self._stream.name, error=str(error), again_in_seconds=PARKED_SECONDS)
-            self._stopping.wait(PARKED_SECONDS)
-        return None
+            page = self._stream.fetch(run.writer.state)
+        except (RetriableError, FatalError) as error:
+            return self._fetches.failed(error)
+        self._fetches.succeeded()
+        if self._commit(run, page):
+            run.caught_up = not page.more
+        return 0.0 if page.more else self._settings.poll_interval_seconds
 
-    def _commit(self, writer: StreamWriter, seen: SeenIds, page: Page) -> None:
+    def _rest(self, run: "_Run", seconds: float) -> None:
+        """Waits, and takes deliveries meanwhile.
+
+        They wait while a walk is under way (the first load is one): before its end nobody knows what it will bring.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
+            if run.intake is None or not run.caught_up:
+                self._stopping.wait(left)
+            elif (wait := self._deliveries.again_in()) > 0:
+                self._stopping.wait(min(left, wait))
+            else:
+                batch = run.intake.batch(min(left, DELIVERY_WAIT_SECONDS), run.writer.position + 1)
+                if batch is not None:
+                    self._take(run, run.intake, batch)
+
+    def _take(self, run: "_Run", intake: DeliveryIntake, batch: Batch) -> None:
+        """Maps and commits one batch of deliveries, each that means nothing to the stream as a dead letter."""
+        refused: list[SetAside] = list(batch.unreadable)
+
+        def unreadable(delivery: Delivery, reason: str) -> None:
+            refused.append(intake.dead_letter(delivery, reason))
+
+        try:
+            page = brought_by(self._stream, batch.deliveries, run.writer.state, unreadable)
+        except (RetriableError, FatalError) as error:
+            # The polls go on, and bring what the deliveries would have brought.
+            self._deliveries.failed(error)
+            return
+        self._deliveries.succeeded()
+        page = Page(page.objects, {**page.state, **batch.updates}, page.complete_through, more=False)
+        if self._commit(run, page, early=True, refused=refused):
+            intake.taken()
+            DELIVERIES.labels(self._stream.name).inc(len(batch.deliveries))
+
+    def _commit(self, run: "_Run", page: Page, *, early: bool = False, refused: Iterable[SetAside] = ()) -> bool:
+        """Commits a page; False where stopping came before."""
+        writer = run.writer
         outcome, unresolved, _ = map_page(self._stream, page, writer.state)
+        outcome.set_aside.extend(refused)
         resolve = self._identities.resolve
         unknown = [item.event for item in unresolved if resolve(item.event.account_ref) is None]
         if unknown and not self._stream.identity_source:
@@ -94,7 +145,7 @@ class StreamRunner:
             verdict_time = max(event.event_time for event in unknown)
             if not self._identities.wait_complete(verdict_time, IDENTITY_WAIT_SECONDS, self._stopping.is_set):
                 if self._stopping.is_set():
-                    return
+                    return False
                 log.warning("identity_source_behind", stream=self._stream.name, unknown=len(unknown))
         pseudonym_key = self._settings.pseudonym_key.get_secret_value().encode()
         own = {profile.identity for profile in outcome.profiles}
@@ -102,12 +153,12 @@ class StreamRunner:
             self._stream,
             outcome,
             unresolved,
-            seen.ids,
+            run.seen.ids,
             _with_own(resolve, own),
             lambda user: user_pseudonym(pseudonym_key, user),
             self._clock.now(),
         )
-        seen.remember(outcome, writer.position + 1)
+        run.seen.remember(outcome, writer.position + 1, early=early)
         writer.commit(
             outcome,
             new_counts(writer.state.get(COUNTS, {}), outcome),
@@ -119,14 +170,52 @@ class StreamRunner:
         EVENTS.labels(self._stream.name, "fetched_again").inc(outcome.refetched)
         if writer.complete_through is not None:
             COMPLETE.labels(self._stream.name).set(writer.complete_through.timestamp())
+        return True
 
-    def _back_off(self, error: Exception, hint_seconds: float | None) -> None:
+
+@dataclass(slots=True)
+class _Run:
+    """From the opening of a writer to its failure. `caught_up` tells that the last poll left nothing more to fetch."""
+
+    writer: StreamWriter
+    seen: SeenIds
+    intake: DeliveryIntake | None
+    caught_up: bool = False
+
+    def close(self) -> None:
+        if self.intake is not None:
+            self.intake.close()
+
+
+class _Attempts:
+    """Failures in a row of one kind of call, and how long to wait after each."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._failures = 0
+        self._again_at = 0.0
+
+    def succeeded(self) -> None:
+        self._failures = 0
+
+    def failed(self, error: RetriableError | FatalError) -> float:
+        """Says and counts it; seconds to wait: the other side's hint, else full jitter below a growing bound."""
         self._failures += 1
-        FAILURES.labels(self._stream.name, type(error).__name__).inc()
-        ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**self._failures)
-        wait = hint_seconds if hint_seconds is not None else random.uniform(0, ceiling)  # noqa: S311 - jitter
-        log.warning("stream_backs_off", stream=self._stream.name, error=str(error), wait_seconds=round(wait, 2))
-        self._stopping.wait(wait)
+        FAILURES.labels(self._name, type(error).__name__).inc()
+        if isinstance(error, FatalError):
+            wait = PARKED_SECONDS
+            log.error("stream_parked", stream=self._name, error=str(error), again_in_seconds=wait)
+        else:
+            ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 10))
+            hint = error.retry_after_seconds
+            wait = hint if hint is not None else random.uniform(0, ceiling)  # noqa: S311 - jitter
+            log.warning("stream_backs_off", stream=self._name, error=str(error), wait_seconds=round(wait, 2))
+        self._again_at = time.monotonic() + wait
+        return wait
+
+    def again_in(self) -> float:
+        """Seconds until the wait after the last failure is over."""
+        return self._again_at - time.monotonic()
 
 
 def _with_own(resolve: Callable[[str | None], str | None], own: set[str]) -> Callable[[str | None], str | None]:

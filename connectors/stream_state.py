@@ -22,9 +22,9 @@ CURSORS = "connectors.cursors"
 LOAD_TIMEOUT_SECONDS = 60.0
 
 
-def partition_of(stream: str) -> int:
-    """The partition of `connectors.cursors` that holds all entries of a stream."""
-    return zlib.crc32(stream.encode()) % TOPICS[CURSORS].partitions
+def partition_of(name: str, topic: str = CURSORS) -> int:
+    """The one partition of a topic that holds everything of a name: by default all state entries of a stream."""
+    return zlib.crc32(name.encode()) % TOPICS[topic].partitions
 
 
 def entry_key(stream: str, entry: str) -> bytes:

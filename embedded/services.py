@@ -67,7 +67,7 @@ def services(options: UpOptions) -> list[ServiceSpec]:
             ports=("simulators",),
             depends_on=(),
             health_port="simulators",
-            env=lambda endpoints: {"VITALS_STATE_DIR": str(endpoints.state_dir)},
+            env=_simulators_environment,
         ),
         ServiceSpec("connect", ("vitals", "connect"), depends_on=(*ready, "simulators"), env=_demo_environment),
         ServiceSpec(
@@ -97,6 +97,13 @@ def _bootstrap_environment(endpoints: Endpoints) -> Mapping[str, str]:
     api = endpoints.ports.get("api")
     public = {} if api is None else {"VITALS_PUBLIC_URL": f"http://127.0.0.1:{api}"}
     return {**_demo_environment(endpoints), **public}
+
+
+def _simulators_environment(endpoints: Endpoints) -> Mapping[str, str]:
+    """Where the clock survives, and where the vendors' webhooks go."""
+    collect = endpoints.ports.get("collect")
+    webhooks = {} if collect is None else {"VITALS_SIMULATED_WEBHOOKS": f"http://127.0.0.1:{collect}"}
+    return {"VITALS_STATE_DIR": str(endpoints.state_dir), **webhooks}
 
 
 def _demo_environment(endpoints: Endpoints) -> Mapping[str, str]:

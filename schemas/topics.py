@@ -15,7 +15,8 @@ partition n of its inputs; never changed in place."""
 METRIC_VALUES_FLINK = "metrics.values.flink"
 """Where the Flink job writes, and nobody else."""
 
-WEEK_MS = 7 * 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+WEEK_MS = 7 * DAY_MS
 FOREVER_MS = -1
 
 
@@ -75,6 +76,8 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
                 "events.product", "account", _EVENT_RECORDS, retention_ms=FOREVER_MS, allowed_lateness_seconds=6 * DAY
             ),
             Topic("events.billing", "account", _EVENT_RECORDS, retention_ms=FOREVER_MS, allowed_lateness_seconds=HOUR),
+            # All of a source's deliveries lie on one partition, chosen by its name: its streams read that one alone.
+            Topic("webhooks", "source", ("WebhookDelivery",), retention_ms=30 * DAY_MS),
             Topic("connectors.cursors", "stream|entry", ("CursorEntry",), compacted=True),
             Topic("accounts", "account", ("AccountProfile",), compacted=True),
             # Progress here says how far the identity source is complete: until then nobody is called unknown.

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
 
     session_secret: SecretStr = Field(SecretStr(""), description="Signs session tokens; made by `vitals up` in dev.")
     public_url: str = Field("", description="Address under which people reach the dashboard.")
+    public_collect_url: str = Field(
+        "",
+        description="Scheme and host under which vendors reach the collect endpoint, where a proxy stands before it.",
+    )
 
     @property
     def snapshots(self) -> Path:

@@ -11,7 +11,6 @@ from uuid import uuid4
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -19,16 +18,16 @@ from connectors.collect.calls import KINDS, LARGEST_CALL_BYTES, InvalidCallError
 from connectors.collect.committer import CollectStream
 from connectors.collect.connector import NAME
 from connectors.collect.inbox import Inbox, Received, Submission
+from connectors.collect.problems import REQUESTS, problem
 from connectors.fates import SetAside, mapped_id
+from connectors.webhooks.endpoint import WebhookEndpoint
 from vitals.errors import RetriableError
-
-REQUESTS = Counter("vitals_collect_requests_total", "Requests by status.", ["status"])
 
 LARGEST_BATCH_BYTES = 500 * 1024
 ANSWER_SECONDS = 8.0
-RETRY_AFTER_SECONDS = 2
 
 SUCCESS = b'{"success":true}'
+CHALLENGE = 'Basic realm="write key"'
 
 
 class _RefusedError(Exception):
@@ -37,28 +36,6 @@ class _RefusedError(Exception):
     def __init__(self, status: int, detail: str, field: str | None = None, reason: str | None = None) -> None:
         super().__init__(detail)
         self.status, self.detail, self.field, self.reason = status, detail, field, reason
-
-
-_TITLES = {400: "Invalid call", 401: "Wrong write key", 404: "Not found", 405: "Wrong method", 503: "Try again"}
-
-
-def problem(status: int, detail: str, field: str | None = None, reason: str | None = None) -> Response:
-    """An `application/problem+json` answer; `errors` names the field and the reason."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": _TITLES.get(status, "Error"),
-        "status": status,
-        "detail": detail,
-    }
-    if field is not None:
-        body["errors"] = [{"field": field, "reason": reason}]
-    headers = {}
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Basic realm="write key"'
-    if status == 503:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    REQUESTS.labels(status).inc()
-    return Response(orjson.dumps(body), status, headers, "application/problem+json")
 
 
 class Endpoints:
@@ -170,17 +147,20 @@ def _user_of(header: str) -> str | None:
         return None
 
 
-def create_app(inbox: Inbox, stream: CollectStream, write_key: str) -> FastAPI:
-    """The ASGI application of `vitals collect`."""
+def create_app(inbox: Inbox, stream: CollectStream, write_key: str, webhooks: WebhookEndpoint | None = None) -> FastAPI:
+    """The ASGI application of `vitals collect`: Segment's calls, and vendors' webhooks where any are taken."""
     app = FastAPI(title="Vitals collect", docs_url=None, redoc_url=None, openapi_url=None)
     endpoints = Endpoints(inbox, stream, write_key)
     for call_type in KINDS:
         app.add_route(f"/v1/{call_type}", endpoints.single(call_type), methods=["POST"])
     app.add_route("/v1/batch", endpoints.batch, methods=["POST"])
+    if webhooks is not None:
+        app.add_route("/v1/webhooks/{source}", webhooks.receive, methods=["POST"])
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, _RefusedError)
-        return problem(error.status, error.detail, error.field, error.reason)
+        challenge = CHALLENGE if error.status == 401 else None
+        return problem(error.status, error.detail, error.field, error.reason, challenge=challenge)
 
     async def invalid(_request: Request, error: Exception) -> Response:
         assert isinstance(error, InvalidCallError)
@@ -188,7 +168,7 @@ def create_app(inbox: Inbox, stream: CollectStream, write_key: str) -> FastAPI:
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        calls = ", ".join(f"/v1/{name}" for name in (*KINDS, "batch"))
+        calls = ", ".join(f"/v1/{name}" for name in (*KINDS, "batch", "webhooks/<source>"))
         return problem(error.status_code, f"{request.method} {request.url.path} is none of POST {calls}.")
 
     async def gone(_request: Request, _error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The collect process: the HTTP server, the committer, the identity index and the source clock, a thread each."""
+"""The collect process: a thread each for the HTTP server, the committer, webhooks, identities and the source clock."""
 
 import contextlib
 import socket
@@ -6,12 +6,14 @@ import threading
 
 import uvicorn
 
-from connectors.catalogue import identity_source_enabled
+from connectors.catalogue import identity_source_enabled, webhooks_of
 from connectors.collect.app import create_app
 from connectors.collect.committer import CollectStream, Committer
 from connectors.collect.inbox import Inbox
 from connectors.collect.source_time import SourceTime
 from connectors.identities import IdentityIndex, follow_identities
+from connectors.webhooks.deliveries import RECORD, WEBHOOKS, DeliveryWriter
+from connectors.webhooks.endpoint import WebhookEndpoint
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
 from vitals.errors import RetriableError, UserError
@@ -34,6 +36,7 @@ def run_collect() -> None:
     with contextlib.suppress(RetriableError):  # The committer waits for the registry and says so.
         for record_name in ("Event", "Progress"):
             registry.writer_id(CollectStream.topics[0], record_name)
+        registry.writer_id(WEBHOOKS, RECORD)
     listening = _listen(settings.host, settings.collect_port)
     source_time = SourceTime(settings.source_clock_url)
     inbox = Inbox(source_time)
@@ -42,7 +45,9 @@ def run_collect() -> None:
         inbox, settings.pseudonym_key.get_secret_value().encode(), correct_skew=not source_time.simulated
     )
     committer = Committer(stream, inbox, source_time, index, settings, serde, WallClock())
-    app = create_app(inbox, stream, settings.collect_write_key.get_secret_value())
+    deliveries = DeliveryWriter(settings, serde)
+    webhooks = WebhookEndpoint(webhooks_of(settings), deliveries, WallClock(), settings.public_collect_url)
+    app = create_app(inbox, stream, settings.collect_write_key.get_secret_value(), webhooks)
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
     )
@@ -52,6 +57,7 @@ def run_collect() -> None:
     threads = [
         threading.Thread(target=source_time.follow, args=(drained,), name="source clock"),
         threading.Thread(target=follow_identities, args=(settings, serde, index, drained), name="identities"),
+        threading.Thread(target=deliveries.run, args=(drained,), name="webhooks"),
         committing,
         serving,
     ]

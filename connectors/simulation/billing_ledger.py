@@ -47,6 +47,11 @@ class Shelf(Generic[Object]):
         """How many objects exist at `now`."""
         return int(np.searchsorted(self.created_at, now, side="right"))
 
+    def made(self, first: int, last: int) -> list[Object]:
+        """The objects made within these seconds, both included, oldest first."""
+        low, high = np.searchsorted(self.created_at, first), np.searchsorted(self.created_at, last, side="right")
+        return self.objects[int(low) : int(high)]
+
     def page(
         self, low: int, high: int, limit: int, matches: Callable[[Object], bool], *, oldest: bool
     ) -> tuple[list[Object], bool]:

@@ -25,6 +25,12 @@ import click
 @click.option("--speed", default=60.0, show_default=True, help="Source seconds for each wall second.")
 @click.option("--rate-limits/--no-rate-limits", default=False, help="Enforce the vendors' documented limits.")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that survives a restart.")
+@click.option(
+    "--webhooks",
+    envvar="VITALS_SIMULATED_WEBHOOKS",
+    default="",
+    help="Address of a `vitals collect` to send the vendors' webhooks to.",
+)
 @click.option("--vendors", default="", help="Vendors to serve, comma separated; default: all.")
 def simulate(
     data: Path | None,
@@ -36,6 +42,7 @@ def simulate(
     speed: float,
     rate_limits: bool,
     state: Path | None,
+    webhooks: str,
     vendors: str,
 ) -> None:
     """Serves simulated vendors under one address.
@@ -57,6 +64,7 @@ def simulate(
             rate_limits=rate_limits,
             state=state,
             vendors=tuple(name.strip() for name in vendors.split(",") if name.strip()),
+            webhooks=webhooks,
         )
     )
 

@@ -19,3 +19,5 @@ class Credentials:
     mixpanel_secret: str = "mp-secret-demo"  # noqa: S105
     mixpanel_project_id: str = "3100001"
     stripe_key: str = "sk_test_demo"
+    stripe_webhook_secret: str = "whsec_demo_0001"  # noqa: S105
+    zendesk_webhook_secret: str = "zd-demo-secret"  # noqa: S105

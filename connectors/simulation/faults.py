@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import count as numbers
 from typing import Any
 
-from connectors.simulation.vendors import simulators
+from connectors.simulation.vendors import senders, simulators
 from vitals.errors import UserError
 
 # What each kind does, for every vendor.
@@ -21,8 +21,24 @@ KINDS: Mapping[str, str] = {
 }
 
 
+# What each kind does to a webhook, for every vendor that sends them. What belongs to requests, as `path`, is ignored.
+WEBHOOK_KINDS: Mapping[str, str] = {
+    "webhook_duplicate": "a delivery that comes twice",
+    "webhook_reorder": "a delivery that comes after the one behind it",
+    "webhook_tampered": "a delivery whose body was changed after it was signed",
+    "webhook_bad_signature": "a delivery signed with another secret",
+    "webhook_stale": "a delivery signed ten minutes ago",
+    "webhook_lost": "a delivery that never comes",
+}
+
+
+def webhook_kinds_of(vendor: str) -> Mapping[str, str]:
+    """Every kind of fault that a vendor's webhooks can have; none where it sends none."""
+    return WEBHOOK_KINDS if vendor in senders() else {}
+
+
 def kinds_of(vendor: str) -> Mapping[str, str]:
-    """Every kind of fault that a vendor can have, with what it does."""
+    """Every kind of fault that requests to a vendor can meet, with what it does."""
     return {**KINDS, **simulators()[vendor].FAULTS}
 
 
@@ -43,7 +59,7 @@ class Fault:
     def __post_init__(self) -> None:
         if self.vendor not in simulators():
             raise UserError(f"vendor is one of {', '.join(simulators())}, not {self.vendor}.")
-        known = kinds_of(self.vendor)
+        known = {**kinds_of(self.vendor), **webhook_kinds_of(self.vendor)}
         if self.kind not in known:
             raise UserError(f"kind of a fault of {self.vendor} is one of {', '.join(known)}, not {self.kind}.")
         if self.count < 1 or self.after < 0:

@@ -15,6 +15,7 @@ from connectors.simulation.clock import SourceClock
 from connectors.simulation.server import create_app
 from connectors.simulation.stage import Simulation
 from connectors.simulation.vendors import simulators
+from connectors.simulation.webhooks import WebhookSender, subscribe_all
 from connectors.simulation.world import World
 from vitals.errors import UserError
 from vitals.settings import Settings, load_settings
@@ -23,7 +24,10 @@ from vitals.telemetry import Health, configure_logging, serve_telemetry
 
 @dataclass(frozen=True)
 class Serving:
-    """What `vitals simulate` was asked for. `speed`: source seconds for each wall second; `start`: ISO 8601."""
+    """What `vitals simulate` was asked for. `speed`: source seconds for each wall second; `start`: ISO 8601.
+
+    `webhooks`: address of a collect endpoint that every vendor's webhooks are sent to.
+    """
 
     data: Path | None
     generated_world: bool
@@ -35,6 +39,7 @@ class Serving:
     rate_limits: bool
     state: Path | None
     vendors: tuple[str, ...]
+    webhooks: str = ""
 
 
 def serve(asked: Serving) -> None:
@@ -66,8 +71,11 @@ def serve(asked: Serving) -> None:
         f"source time {iso(clock.now())} x {asked.speed:g}"
     )
     # Without uvicorn's own Date header: a vendor's Date is the source time.
+    sender = WebhookSender(simulation)
+    if asked.webhooks:
+        subscribe_all(sender, asked.vendors or simulators(), asked.webhooks)
     config = uvicorn.Config(
-        create_app(simulation, asked.vendors), date_header=False, server_header=False, log_level="warning"
+        create_app(simulation, asked.vendors, sender), date_header=False, server_header=False, log_level="warning"
     )
     # uvicorn raises the signal that stopped it again once it has stopped; by then all is done.
     for stop in (signal.SIGTERM, signal.SIGINT):

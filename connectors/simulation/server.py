@@ -1,7 +1,8 @@
 """One process and one port for all simulated vendors, with the simulation's own controls under `/_sim`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -15,14 +16,15 @@ from connectors.simulation.faults import Fault
 from connectors.simulation.injection import asked_for
 from connectors.simulation.stage import Simulation
 from connectors.simulation.vendors import declared, simulators
+from connectors.simulation.webhooks import WebhookSender
 from vitals.errors import UserError
 
 
 class Controls:
-    """The endpoints under `/_sim`: the clock, the faults, injected items, and what is visible now."""
+    """The endpoints under `/_sim`: the clock, the faults, injected items, webhooks, and what is visible now."""
 
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
+    def __init__(self, simulation: Simulation, sender: WebhookSender) -> None:
+        self._simulation, self._sender = simulation, sender
 
     async def clock(self, _request: Request) -> Response:
         """`GET /_sim/clock`."""
@@ -65,6 +67,25 @@ class Controls:
         at, ids = self._simulation.inject(asked_for(await _object(request, None)))
         return JSONResponse({"source_time": iso(at), "ids": ids}, 201)
 
+    async def webhooks(self, _request: Request) -> Response:
+        """`GET /_sim/webhooks`: the subscriptions, and what became of their deliveries."""
+        return JSONResponse({"items": [subscription.shown() for subscription in self._sender.subscriptions]})
+
+    async def subscribe(self, request: Request) -> Response:
+        """`POST /_sim/webhooks` with `vendor`, `url`, and `secret` or `secrets` (the demonstration's unless given)."""
+        asked = await _object(request, {"vendor", "url", "secret", "secrets"})
+        given = asked.get("secrets") or ([asked["secret"]] if asked.get("secret") else [])
+        texts = [asked.get("vendor"), asked.get("url"), *(given if isinstance(given, list) else [None])]
+        if not all(isinstance(one, str) for one in texts):
+            raise UserError("a webhook has a vendor and a url, and its secrets are texts.")
+        made = self._sender.subscribe(asked["vendor"], asked["url"], given)
+        return JSONResponse(made.shown(), 201)
+
+    async def clear_webhooks(self, _request: Request) -> Response:
+        """`DELETE /_sim/webhooks`: ends every subscription."""
+        self._sender.clear()
+        return Response(status_code=204)
+
     async def summary(self, _request: Request) -> Response:
         """`GET /_sim/summary`: how many objects of each kind the vendors show now."""
         now = self._simulation.clock.now_seconds()
@@ -102,9 +123,10 @@ async def _mistake(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 
-def create_app(simulation: Simulation, vendors: Iterable[str] = ()) -> Starlette:
-    """The ASGI application of `vitals simulate`, with the named vendors or with all."""
-    controls = Controls(simulation)
+def create_app(simulation: Simulation, vendors: Iterable[str] = (), sender: WebhookSender | None = None) -> Starlette:
+    """The ASGI application of `vitals simulate`, with the named vendors or with all; it runs the sender of webhooks."""
+    sending = sender or WebhookSender(simulation)
+    controls = Controls(simulation, sending)
     routes: list[BaseRoute] = [
         Mount(f"/{vendor}", simulators()[vendor].create_app(simulation)) for vendor in vendors or simulators()
     ]
@@ -115,13 +137,20 @@ def create_app(simulation: Simulation, vendors: Iterable[str] = ()) -> Starlette
         Route("/_sim/faults", controls.order_fault, methods=["POST"]),
         Route("/_sim/faults", controls.clear_faults, methods=["DELETE"]),
         Route("/_sim/inject", controls.inject, methods=["POST"]),
+        Route("/_sim/webhooks", controls.webhooks, methods=["GET"]),
+        Route("/_sim/webhooks", controls.subscribe, methods=["POST"]),
+        Route("/_sim/webhooks", controls.clear_webhooks, methods=["DELETE"]),
         Route("/_sim/summary", controls.summary),
         Route("/healthz", _healthy),
     ]
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        sent = asyncio.create_task(sending.run())
         yield
+        sent.cancel()
+        with suppress(asyncio.CancelledError):
+            await sent
         simulation.clock.close()
 
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={UserError: _mistake})

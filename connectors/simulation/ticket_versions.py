@@ -1,5 +1,6 @@
 """Every state that a ticket passes through, in the order in which an incremental export gives them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +37,16 @@ class TicketVersions:
         high = int(np.searchsorted(self.since, visible_until, side="right"))
         current = np.flatnonzero(self.superseded_at[low:high] > now) + low
         return current[:size].tolist(), len(current) > size
+
+    def current(self, ticket_ids: Sequence[int], now: int) -> list[int]:
+        """The version in force at `now` of each of these tickets that is open by then."""
+        held = (self.since <= now) & (self.superseded_at > now)
+        return np.flatnonzero(held & np.isin(self.ticket_id, np.array(ticket_ids, dtype=np.int64))).tolist()
+
+    def begun(self, first: int, last: int) -> list[int]:
+        """The versions that began within these seconds, both included, oldest first."""
+        low, high = np.searchsorted(self.since, first), np.searchsorted(self.since, last, side="right")
+        return list(range(int(low), int(high)))
 
 
 def ticket_versions(tickets: Tickets) -> TicketVersions:

@@ -2,12 +2,14 @@
 
 Such a module says `NAME`, `create_app(simulation)`, `FAULTS` (the kinds of fault that only this vendor has, with what
 each does) and `declared(world, now)` (how many objects of each kind it shows at a source time).
+A vendor that sends webhooks has a `simulated_webhooks.py` beside it with `WEBHOOKS`.
 """
 
 from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
 
+from connectors.simulation.vendor_webhooks import VendorWebhooks
 from connectors.simulation.world import World
 from vitals.discovery import modules_named
 
@@ -16,6 +18,13 @@ from vitals.discovery import modules_named
 def simulators() -> Mapping[str, ModuleType]:
     """Every simulator's module by its vendor's name."""
     return {module.NAME: module for module in modules_named("simulator", ("connectors",))}
+
+
+@cache
+def senders() -> Mapping[str, VendorWebhooks]:
+    """What each vendor that has webhooks sends, by its name."""
+    found = [module.WEBHOOKS for module in modules_named("simulated_webhooks", ("connectors",))]
+    return {webhooks.name: webhooks for webhooks in found}
 
 
 def declared(world: World, now: int) -> dict[str, dict[str, int]]:

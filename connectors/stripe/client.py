@@ -99,6 +99,11 @@ class StripeClient:
             found.update((event["id"], event) for event in page.items)
         return EventsSpan(list(reversed(found.values())), until, at)
 
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """One event as the feed has it; None where it is gone."""
+        answer = self._http.get(f"{self._url}/v1/events/{event_id}", pace="events", tolerate=(404,))
+        return None if answer.status != 200 else dict(answer.body)
+
     def get(self, resource: str, object_id: str) -> dict[str, Any] | None:
         """The object as it is now; None where it is gone."""
         answer = self._http.get(f"{self._url}/v1/{resource}/{object_id}", pace=resource, tolerate=(404,))

@@ -3,12 +3,13 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from connectors.contract import Stream
+from connectors.contract import Stream, Webhook
 from connectors.http import FixedAuthorization, VendorHttp, Wire
 from connectors.pace import Pace
 from connectors.simulation.credentials import Credentials
 from connectors.stripe.client import API_VERSION, StripeClient, classify
 from connectors.stripe.stream import BillingStream
+from connectors.stripe.webhook import StripeWebhook
 from connectors.vendor_settings import VendorSettings
 from vitals.settings import Settings
 
@@ -24,6 +25,10 @@ class StripeSettings(VendorSettings):
     url: str = Field("https://api.stripe.com", description="Address of the API.")
     key: SecretStr = Field(
         SecretStr(""), description="Restricted key that may read customers, subscriptions, invoices and events."
+    )
+    webhook_secrets: SecretStr = Field(
+        SecretStr(""),
+        description="Signing secrets of the webhook endpoint, comma separated while one is rolled.",
     )
 
 
@@ -50,3 +55,12 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
         headers={"Stripe-Version": API_VERSION},
     )
     return [BillingStream(StripeClient(http, url.rstrip("/")))]
+
+
+def webhook(settings: Settings) -> Webhook | None:
+    """How Stripe signs what it sends here; None where no secret is set."""
+    given = StripeSettings.load().webhook_secrets.get_secret_value()
+    if settings.simulator_url:
+        given = Credentials().stripe_webhook_secret
+    secrets = [secret.strip() for secret in given.split(",") if secret.strip()]
+    return StripeWebhook(secrets) if secrets else None

@@ -6,6 +6,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import orjson
 from starlette.applications import Starlette
@@ -30,7 +31,7 @@ FAULTS: Mapping[str, str] = {
 }
 """Kinds of fault that only this vendor has."""
 
-_API_VERSION = "2026-08-26.dahlia"
+API_VERSION = "2026-08-26.dahlia"
 _PER_SECOND = 25
 _EVENT_SECONDS = 30 * DAY
 _TYPES_MAX = 20
@@ -38,6 +39,16 @@ _SINGULAR = {"customers": "customer", "subscriptions": "subscription", "invoices
 
 
 Item = TypeVar("Item")
+
+_LEDGERS: WeakKeyDictionary[Simulation, BillingLedger] = WeakKeyDictionary()
+
+
+def ledger_of(simulation: Simulation) -> BillingLedger:
+    """The ledger of a simulation's present world, made anew only when its billing has changed."""
+    kept = _LEDGERS.get(simulation)
+    if kept is None or not kept.holds(simulation.world):
+        kept = _LEDGERS[simulation] = BillingLedger(simulation.world)
+    return kept
 
 
 def error(status: int, message: str, headers: dict[str, str] | None = None, **more: str) -> Response:
@@ -78,7 +89,7 @@ class StripeFront(VendorFront):
         """The id of the request, and the version that answered it."""
         return {
             "request-id": f"req_{secrets.token_hex(7)}",
-            "stripe-version": request.headers.get("stripe-version", _API_VERSION),
+            "stripe-version": request.headers.get("stripe-version", API_VERSION),
         }
 
 
@@ -88,7 +99,6 @@ class StripeSimulator:
     def __init__(self, simulation: Simulation, front: StripeFront) -> None:
         self._simulation = simulation
         self._front = front
-        self._kept: BillingLedger | None = None
 
     async def list_customers(self, request: Request) -> Response:
         """`GET /v1/customers`."""
@@ -157,7 +167,7 @@ class StripeSimulator:
             return not types or one.kind in types
 
         def render(one: Mutation, _now: int) -> dict[str, Any]:
-            return self._ledger().event(one, _API_VERSION)
+            return self._ledger().event(one, API_VERSION)
 
         known = {"type", "types", "delivery_success"}
         return self._list(request, "events", self._ledger().events, matches, render, known)
@@ -180,7 +190,7 @@ class StripeSimulator:
         found = self._ledger().events.get(name, now)
         if found is None or found.created_at < now - _EVENT_SECONDS:
             return _missing("events", name, "id", 404)
-        return _json(self._ledger().event(found, _API_VERSION))
+        return _json(self._ledger().event(found, API_VERSION))
 
     async def lines(self, request: Request) -> Response:
         """`GET /v1/invoices/{id}/lines`."""
@@ -220,10 +230,7 @@ class StripeSimulator:
         return _envelope(f"/v1/{resource}", items, more=more)
 
     def _ledger(self) -> BillingLedger:
-        world = self._simulation.world
-        if self._kept is None or not self._kept.holds(world):
-            self._kept = BillingLedger(world)
-        return self._kept
+        return ledger_of(self._simulation)
 
     def _refusal(self, request: Request) -> Response | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")

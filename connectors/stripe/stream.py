@@ -1,16 +1,21 @@
-"""The billing stream: history from the lists, then the feed of events, each with its object read again."""
+"""The billing stream: history from the lists, then the feed of events, each with its object read again.
 
-from collections.abc import Mapping
+A webhook brings an event of the feed early; from then on it counts as handled.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
-from connectors.contract import Json, Mapped, Page, RawObject, State, Stream
+from connectors.contract import Delivery, Json, Mapped, Page, RawObject, State, Stream
 from connectors.fields import iso, since
-from connectors.stripe.client import EventsSpan, ListRefusedError, StripeClient
-from connectors.stripe.mapping import EVENT, FETCHED, RESOURCES, map_object
+from connectors.stripe.client import API_VERSION, EventsSpan, ListRefusedError, StripeClient
+from connectors.stripe.mapping import EVENT, FETCHED, RESOURCES, customer_entry, map_object
+from connectors.stripe.webhook import event_of
+from vitals.errors import BadRecordError
 
 log = structlog.get_logger()
 
@@ -77,6 +82,25 @@ class BillingStream(Stream):
         walk = Walk(_STAGES[0], int(self._client.now().timestamp())) if entry is None else Walk(**entry)
         return self._live(walk, state) if walk.stage == LIVE else self._history(walk, state)
 
+    def received(self, deliveries: Sequence[Delivery], state: State) -> Page | None:
+        """The events that the feed will list and has not listed yet, each with its object as it is now.
+
+        An event rendered in another API version than ours is read again from the feed. A customer not met before is
+        read ahead of the events that name it: deliveries come in any order.
+        """
+        entry = state.get("walk")
+        if entry is None or entry["stage"] != LIVE:
+            return None  # The feed is read from before the lists on, and brings them.
+        listed_from = Walk(**entry).watermark - int(OVERLAP.total_seconds())
+        found = {event["id"]: event for event in map(event_of, deliveries) if event["type"] in RESOURCES}
+        fresh = [event for event in found.values() if _unhandled(event, listed_from, state)]
+        if not fresh:
+            return None
+        events = sorted(map(self._in_our_version, fresh), key=_order)
+        customers = self._customers(events, state)
+        handled = {f"handled/{event['id']}": event["created"] for event in events}
+        return Page([*customers, *self._with_objects(events)], handled, since(state), more=False)
+
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.stripe.mapping`."""
         return map_object(raw, state)
@@ -130,13 +154,26 @@ class BillingStream(Stream):
         return Page(objects, {**updates, "since": iso(through)}, through, more=False)
 
     def _list(self, walk: Walk, state: State) -> EventsSpan:
-        """The events from the overlap on that are not handled yet; customers first within a second, then by id."""
+        """The events from the overlap on that are not handled yet."""
         span = self._client.events(walk.watermark - int(OVERLAP.total_seconds()), tuple(RESOURCES))
         pending = [
             event for event in span.events if event["type"] in RESOURCES and f"handled/{event['id']}" not in state
         ]
-        pending.sort(key=lambda event: (event["created"], RESOURCES[event["type"]] != "customers", event["id"]))
+        pending.sort(key=_order)
         return replace(span, events=pending)
+
+    def _in_our_version(self, event: dict[str, Any]) -> dict[str, Any]:
+        if event.get("api_version") == API_VERSION:
+            return event
+        return self._client.event(event["id"]) or event
+
+    def _customers(self, events: Sequence[dict[str, Any]], state: State) -> list[RawObject]:
+        """The customers that these events name and that neither the state nor an event among them knows."""
+        told = {event["data"]["object"]["id"] for event in events if RESOURCES[event["type"]] == "customers"}
+        named = {_customer(event["data"]["object"]): None for event in events}
+        unknown = [one for one in named if one and one not in told and customer_entry(one) not in state]
+        found = [self._client.get("customers", one) for one in unknown]
+        return [RawObject("customer", str(one["id"]), one) for one in found if one is not None]
 
     def _with_objects(self, events: list[dict[str, Any]]) -> list[RawObject]:
         """Each event with its object as it is now; an object of several events is read once."""
@@ -148,6 +185,32 @@ class BillingStream(Stream):
                 current[key] = self._client.get(*key)
             objects.append(RawObject(EVENT, str(event["id"]), {**event, FETCHED: current[key]}))
         return objects
+
+
+def _order(event: Mapping[str, Any]) -> tuple[int, bool, str]:
+    """Oldest first, customers first within a second, then by id."""
+    return (event["created"], RESOURCES[event["type"]] != "customers", event["id"])
+
+
+def _unhandled(event: Mapping[str, Any], listed_from: int, state: State) -> bool:
+    """Whether an event that was delivered is still to be listed by the feed.
+
+    Raises:
+        BadRecordError: it has not what every event has.
+    """
+    changed = event.get("data")
+    body = changed.get("object") if isinstance(changed, Mapping) else None
+    created = event.get("created")
+    if not isinstance(body, Mapping) or not body.get("id") or type(created) is not int:
+        raise BadRecordError(f"The event {event['id']} has no time of creation, or no object.")
+    return created >= listed_from and f"handled/{event['id']}" not in state
+
+
+def _customer(body: Mapping[str, Any]) -> str | None:
+    """The customer that an object names, be it by id or expanded."""
+    named = body.get("customer")
+    found = named.get("id") if isinstance(named, Mapping) else named
+    return found if isinstance(found, str) else None
 
 
 def _forgotten(state: State, listed_from: int | None) -> dict[str, Json]:

@@ -1,6 +1,6 @@
-"""Zendesk Support's incremental exports, and its OAuth token by client credentials."""
+"""Zendesk Support's incremental exports, objects by id, and the OAuth token by client credentials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,11 @@ from vitals.errors import FatalError, RetriableError
 PAGE_OBJECTS = 1_000
 EXPORTS = "exports"
 """Name of the pace of the incremental exports, which share one limit."""
+
+OBJECTS = "objects"
+"""Name of the pace of requests for single objects, which count against the account's limit."""
+NAMED_MAX = 100
+"""Objects that one request may name."""
 
 _TOO_RECENT = "Too recent start_time"
 _REFUSED_TOKEN = "Zendesk refuses the client credentials ({reason}): check VITALS_ZENDESK_CLIENT_ID and _CLIENT_SECRET."  # noqa: S105
@@ -62,11 +67,12 @@ class CursorRefusedError(RetriableError):
 
 
 class ZendeskClient:
-    """The two exports that the stream needs."""
+    """The calls that the stream needs."""
 
     def __init__(self, http: VendorHttp, url: str) -> None:
         self._http = http
-        self._api = f"{url}/api/v2/incremental"
+        self._objects = f"{url}/api/v2"
+        self._api = f"{self._objects}/incremental"
 
     def organizations(self, start_time: int) -> OrganizationsPage:
         """Organizations changed since an epoch second, those of that second too; none where it is too recent."""
@@ -95,17 +101,44 @@ class ZendeskClient:
         if answer.status != 200:
             raise CursorRefusedError(f"Zendesk refuses the stored cursor: {answer.body[:300]}")
         body = _object(answer.body)
-        # Depending on the endpoint, side-loads stand beside the tickets or inside each.
-        beside = {one["ticket_id"]: one for one in body.get("metric_sets") or ()}
-        tickets = [
-            {**ticket, "metric_set": beside[ticket["id"]]} if ticket.get("id") in beside else ticket
-            for ticket in body["tickets"]
-        ]
-        return TicketsPage(tickets, body.get("after_cursor"), bool(body["end_of_stream"]), answer.at)
+        return TicketsPage(_with_metrics(body), body.get("after_cursor"), bool(body["end_of_stream"]), answer.at)
+
+    def tickets_named(self, ticket_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """These tickets as they are now, each with its `metric_set`; up to 100. Those that are gone are left out."""
+        body = self._named("tickets", ticket_ids, {"include": "metric_sets"})
+        # The export's exact version is not told here; both move with any change that matters.
+        return [{"generated_timestamp": _epoch(ticket.get("updated_at")), **ticket} for ticket in _with_metrics(body)]
+
+    def organizations_named(self, organization_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """These organizations as they are now; up to 100. Those that are gone are left out."""
+        return list(self._named("organizations", organization_ids, {})["organizations"])
+
+    def _named(self, resource: str, ids: Sequence[str], more: Mapping[str, str]) -> dict[str, Any]:
+        asked = {"ids": ",".join(ids[:NAMED_MAX]), **more}
+        body = self._http.get(f"{self._objects}/{resource}/show_many.json", asked, pace=OBJECTS).body
+        if not isinstance(body, dict) or not isinstance(body.get(resource), list):
+            raise TruncatedBodyError(f"Zendesk's answer has no {resource}.")
+        return body
 
     def close(self) -> None:
         """Closes connections."""
         self._http.close()
+
+
+def _with_metrics(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tickets of an answer: depending on the endpoint, side-loads stand beside them or inside each."""
+    beside = {one["ticket_id"]: one for one in body.get("metric_sets") or ()}
+    return [
+        {**ticket, "metric_set": beside[ticket["id"]]} if ticket.get("id") in beside else ticket
+        for ticket in body["tickets"]
+    ]
+
+
+def _epoch(updated_at: Any) -> int | None:
+    try:
+        return int(datetime.fromisoformat(updated_at).timestamp())
+    except (TypeError, ValueError):
+        return None
 
 
 def _object(body: Any) -> dict[str, Any]:

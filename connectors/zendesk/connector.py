@@ -5,13 +5,14 @@ import base64
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from connectors.contract import Stream
+from connectors.contract import Stream, Webhook
 from connectors.http import Authorization, FixedAuthorization, VendorHttp, Wire
 from connectors.pace import Pace
 from connectors.simulation.credentials import Credentials
 from connectors.vendor_settings import VendorSettings
-from connectors.zendesk.client import EXPORTS, ZendeskClient, client_credentials
+from connectors.zendesk.client import EXPORTS, OBJECTS, ZendeskClient, client_credentials
 from connectors.zendesk.stream import TicketStream
+from connectors.zendesk.webhook import ZendeskWebhook
 from vitals.settings import Settings
 
 NAME = "zendesk"
@@ -28,6 +29,7 @@ class ZendeskSettings(VendorSettings):
     client_secret: SecretStr = Field(SecretStr(""), description="Secret of the OAuth client.")
     email: str = Field("", description="Administrator whose API token is used; only until Zendesk ends API tokens.")
     api_token: SecretStr = Field(SecretStr(""), description="API token, instead of an OAuth client.")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="Signing secret of the webhook that calls Vitals.")
 
 
 def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
@@ -45,16 +47,26 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
             client_secret=SecretStr(demo.zendesk_client_secret),
             email="",
             api_token=SecretStr(""),
+            webhook_secret=SecretStr(""),
         )
     url = own.url.rstrip("/")
     http = VendorHttp(
         NAME,
         authorization=_authorization(own, wire),
         # 10 a minute, and less than one at a time would let two streams' bursts meet.
-        paces={EXPORTS: Pace(10, 60.0, burst=1)} if settings.vendor_pacing else {},
+        # The account's own limit is shared with everything else that calls Zendesk, so objects take a part of it.
+        paces={EXPORTS: Pace(10, 60.0, burst=1), OBJECTS: Pace(100, 60.0, burst=20)} if settings.vendor_pacing else {},
         wire=wire,
     )
     return [TicketStream(ZendeskClient(http, url))]
+
+
+def webhook(settings: Settings) -> Webhook | None:
+    """How Zendesk signs what it sends here; None where no secret is set."""
+    secret = ZendeskSettings.load().webhook_secret.get_secret_value()
+    if settings.simulator_url:
+        secret = Credentials().zendesk_webhook_secret
+    return ZendeskWebhook(secret) if secret else None
 
 
 def _authorization(own: ZendeskSettings, wire: Wire | None) -> Authorization:

@@ -7,11 +7,13 @@ from typing import Any
 
 from connectors.contract import Mapped, MappedEvent, RawObject, State
 from connectors.fields import account_identity, crm_account_id, epoch_instant, iso, iso_instant, required, text
-from connectors.promises import is_new
+from connectors.promises import is_new, is_recent
 from vitals.errors import BadRecordError
 
 TICKET = "ticket"
 ORGANIZATION = "organization"
+DELIVERED = "delivered"
+"""Field that the stream adds to a ticket which a webhook brought ahead of the export."""
 
 MARGIN = timedelta(hours=1)
 """Zendesk hides a ticket for a minute after each change, so one that is changed soon after its opening first shows when
@@ -50,7 +52,12 @@ def _map_ticket(ticket: Any, state: State) -> Mapped:
     created_at = iso_instant(required(ticket, "created_at"), "created_at")
     solved_at = _solved_at(ticket, ticket_id)
     version = epoch_instant(required(ticket, "generated_timestamp"), "generated_timestamp")
-    opened = is_new(created_at, version, state, MARGIN)
+    delivered = bool(ticket.get(DELIVERED))
+
+    def untold(moment: datetime) -> bool:
+        return is_recent(moment, state, MARGIN) if delivered else is_new(moment, version, state, MARGIN)
+
+    opened = untold(created_at)
     account, properties, requester = _account(ticket, state), _properties(ticket), ticket.get("requester_id")
 
     def event(kind: str, event_time: datetime, **more: Any) -> MappedEvent:
@@ -67,7 +74,7 @@ def _map_ticket(ticket: Any, state: State) -> Mapped:
     events = []
     if opened:
         events.append(event("support.ticket_opened", created_at, properties=properties))
-    if solved_at is not None and (opened or is_new(solved_at, version, state, MARGIN)):
+    if solved_at is not None and (untold(solved_at) or (opened and not delivered)):
         lasted = solved_at - created_at
         quality = {"quality": "opened_after_solved"} if lasted < timedelta() else {}
         events.append(

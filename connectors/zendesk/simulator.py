@@ -1,10 +1,11 @@
-"""Zendesk Support over a simulated world: OAuth with rotation, incremental exports of tickets and organizations."""
+"""Zendesk Support over a simulated world: OAuth with rotation, incremental exports, tickets and organizations by id."""
 
 import base64
 import binascii
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import orjson
@@ -18,7 +19,7 @@ from connectors.simulation.calendar import epoch
 from connectors.simulation.gate import VendorFront, VendorGate, base_url, source_now, vendor_path
 from connectors.simulation.limits import RequestWindow
 from connectors.simulation.stage import Simulation
-from connectors.simulation.support_records import metric_set, organization, ticket
+from connectors.simulation.support_records import metric_set, organization, organization_id, ticket
 from connectors.simulation.ticket_versions import Position, TicketVersions, ticket_versions
 from connectors.simulation.world import NEVER, Tickets, World
 
@@ -35,9 +36,22 @@ _REFRESH_SECONDS = 7_776_000
 _ACCOUNT_PER_MINUTE = 700
 _EXPORTS_PER_MINUTE = 10
 _PAGE = 1_000
+_NAMED_MAX = 100
 # The server keeps changes of the last minute back, and refuses a start that is too recent.
 _HIDDEN_SECONDS = 60
 _RECENT_SECONDS = 300
+
+
+_VERSIONS: WeakKeyDictionary[Simulation, tuple[Tickets, TicketVersions]] = WeakKeyDictionary()
+
+
+def versions_of(simulation: Simulation) -> TicketVersions:
+    """The versions of a simulation's present tickets, made anew only when these have changed."""
+    tickets = simulation.world.tickets
+    kept = _VERSIONS.get(simulation)
+    if kept is None or kept[0] is not tickets:
+        kept = _VERSIONS[simulation] = (tickets, ticket_versions(tickets))
+    return kept[1]
 
 
 class ZendeskFront(VendorFront):
@@ -89,7 +103,6 @@ class ZendeskSimulator:
     def __init__(self, simulation: Simulation, front: ZendeskFront) -> None:
         self._simulation = simulation
         self._front = front
-        self._indexed: tuple[Tickets, TicketVersions] | None = None
 
     async def token(self, request: Request) -> Response:
         """`POST /oauth/tokens`: client credentials, and refresh, which ends the old pair at once."""
@@ -187,11 +200,46 @@ class ZendeskSimulator:
             }
         )
 
+    async def many_tickets(self, request: Request) -> Response:
+        """`GET /api/v2/tickets/show_many.json?ids=`: up to 100, as they are now, no minute held back."""
+        ids = self._asked_ids(request)
+        if isinstance(ids, Response):
+            return ids
+        now, world, versions = source_now(request), self._simulation.world, self._versions()
+        found = versions.current(ids, now)
+        api = f"{base_url(request)}/api/v2"
+        body: dict[str, Any] = {
+            "tickets": [ticket(world, versions, version, api) for version in found],
+            "count": len(found),
+            "next_page": None,
+            "previous_page": None,
+        }
+        if "metric_sets" in request.query_params.get("include", "").split(","):
+            body["metric_sets"] = [metric_set(world, versions, version, api) for version in found]
+        return _json(body)
+
+    async def many_organizations(self, request: Request) -> Response:
+        """`GET /api/v2/organizations/show_many.json?ids=`: up to 100."""
+        ids = self._asked_ids(request)
+        if isinstance(ids, Response):
+            return ids
+        now, api = source_now(request), f"{base_url(request)}/api/v2"
+        accounts = [
+            account for account in self._simulation.world.accounts if organization_id(account.index) in set(ids)
+        ]
+        found = [one for account in accounts if (one := organization(account, now, api)) is not None]
+        return _json({"organizations": found, "count": len(found), "next_page": None, "previous_page": None})
+
+    def _asked_ids(self, request: Request) -> list[int] | Response:
+        if refusal := self._refusal(request):
+            return refusal
+        ids = [one for one in request.query_params.get("ids", "").split(",") if one]
+        if not ids or len(ids) > _NAMED_MAX or not all(one.isdigit() for one in ids):
+            return JSONResponse({"error": "InvalidValue", "description": "Invalid ids"}, 400)
+        return [int(one) for one in ids]
+
     def _versions(self) -> TicketVersions:
-        tickets = self._simulation.world.tickets
-        if self._indexed is None or self._indexed[0] is not tickets:
-            self._indexed = (tickets, ticket_versions(tickets))
-        return self._indexed[1]
+        return versions_of(self._simulation)
 
     def _refusal(self, request: Request) -> Response | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -267,4 +315,6 @@ def create_app(simulation: Simulation) -> Starlette:
     for ending in ("", ".json"):
         routes.append(Route(f"{exports}/tickets/cursor{ending}", simulator.tickets))
         routes.append(Route(f"{exports}/organizations{ending}", simulator.organizations))
+        routes.append(Route(f"/api/v2/tickets/show_many{ending}", simulator.many_tickets))
+        routes.append(Route(f"/api/v2/organizations/show_many{ending}", simulator.many_organizations))
     return Starlette(routes=routes, middleware=[Middleware(VendorGate, front)], exception_handlers={404: _not_found})

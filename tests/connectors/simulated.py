@@ -1,7 +1,7 @@
 """Runs a connector's streams against the simulators in process: real HTTP messages, the runner's own pure parts."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -11,9 +11,10 @@ import httpx
 from starlette.types import ASGIApp
 
 from connectors.conformance import Conformance
-from connectors.contract import Json, MappedEvent, Profile, RawObject, Stream
+from connectors.contract import Delivery, Json, MappedEvent, Page, Profile, RawObject, Stream
 from connectors.fates import SeenIds, SetAside, map_page, settle
 from connectors.stream_state import merge_updates
+from connectors.webhooks.brought import brought_by
 from vitals.discovery import modules_named
 from vitals.errors import RetriableError
 from vitals.events import Event, account_id
@@ -71,25 +72,37 @@ class Followed:
     promises: list[datetime | None] = field(default_factory=list)
     retries: int = 0
     pages: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    seen: SeenIds | None = None
 
     def page(self) -> bool:
         """One transaction; whether the stream has more at once."""
-        seen = SeenIds(self.stream.overlap, self.state)
         fetched = self.stream.fetch(dict(self.state))
+        self._commit(fetched)
+        self.promises.append(fetched.complete_through)
+        return fetched.more
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """One transaction of what webhooks brought."""
+        page = brought_by(
+            self.stream, deliveries, dict(self.state), lambda _delivery, reason: self.unreadable.append(reason)
+        )
+        self._commit(page, early=True)
+
+    def _commit(self, fetched: Page, *, early: bool = False) -> None:
+        self.seen = seen = self.seen or SeenIds(self.stream.overlap, self.state)
         outcome, unresolved, _ = map_page(self.stream, fetched, self.state)
         before = set(seen.ids)
         settle(self.stream, outcome, unresolved, seen.ids, _every_account, str, _INGESTED_AT)
         self.mapped.extend(item.event for item in unresolved)
         assert before <= seen.ids
-        seen.remember(outcome, self.pages)
+        seen.remember(outcome, self.pages, early=early)
         merge_updates(self.state, outcome.updates)
         self.pages += 1
         self.events.extend(outcome.events)
         self.profiles.extend(outcome.profiles)
         self.set_aside.extend(outcome.set_aside)
         self.objects.extend(fetched.objects)
-        self.promises.append(fetched.complete_through)
-        return fetched.more
 
     def catch_up(self, patience: int = 50) -> "Followed":
         """Pages until the vendor has no more; a retriable fault is tried again at once."""
@@ -105,7 +118,7 @@ class Followed:
     def restart(self, stream: Stream) -> None:
         """Goes on as a new process: nothing but the durable state survives."""
         self.stream.close()
-        self.stream = stream
+        self.stream, self.seen = stream, None
 
 
 def _every_account(reference: str | None) -> str | None:
