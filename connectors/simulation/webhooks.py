@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from connectors.simulation.calendar import DAY
 from connectors.simulation.faults import WEBHOOK_KINDS
 from connectors.simulation.stage import Simulation
 from connectors.simulation.vendor_webhooks import Notice
@@ -20,6 +21,8 @@ ANSWER_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 STALE_SECONDS = 600.0
+WAITING_MAX = 5_000
+"""Deliveries of one subscription beyond which no more are made, when source time runs ahead of what can be sent."""
 
 _FOREIGN_SECRET = "not-the-secret-of-this-webhook"  # noqa: S105 - what a forger would sign with
 _SPOILED = ("webhook_tampered", "webhook_bad_signature", "webhook_stale")
@@ -121,14 +124,19 @@ class WebhookSender:
         await asyncio.gather(*(self._send_due(subscription, client) for subscription in list(self.subscriptions)))
 
     def _collect(self, subscription: Subscription) -> None:
-        now = self._simulation.clock.now_seconds()
-        # The last second is looked at again: an item can be put into the second that is.
-        notices = senders()[subscription.vendor].notices(self._simulation, subscription.through, now)
-        fresh = [notice for notice in notices if notice.notice_id not in subscription.told]
-        subscription.told = {notice.notice_id for notice in notices if notice.at >= now}
-        subscription.through = now
-        for notice in fresh:
-            self._enqueue(subscription, notice)
+        """Queues what has changed, the seconds since the last time in spans of a day, until enough waits."""
+        now, vendor = self._simulation.clock.now_seconds(), senders()[subscription.vendor]
+        while len(subscription.waiting) < WAITING_MAX:
+            # The last second is looked at again: an item can be put into the second that is.
+            until = min(now, subscription.through + DAY)
+            notices = vendor.notices(self._simulation, subscription.through, until)
+            fresh = [notice for notice in notices if notice.notice_id not in subscription.told]
+            subscription.told = {notice.notice_id for notice in notices if notice.at >= until}
+            subscription.through = until
+            for notice in fresh:
+                self._enqueue(subscription, notice)
+            if until >= now:
+                return
 
     def _enqueue(self, subscription: Subscription, notice: Notice) -> None:
         fault = self._simulation.faults.take(subscription.vendor, "/", *WEBHOOK_KINDS)

@@ -1,0 +1,47 @@
+"""A stream's runner in a thread, as `vitals connect` has it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from connectors.contract import Stream
+from connectors.identities import IdentityIndex
+from connectors.runner import StreamRunner
+from vitals.avro import AvroSerde, Registry
+from vitals.clock import WallClock
+from vitals.settings import Settings
+
+NEVER_SECONDS = 3_600.0
+"""A pause between polls that no test lives to see the end of."""
+
+
+@contextmanager
+def running(settings: Settings, stream: Stream, poll_seconds: float = NEVER_SECONDS) -> Iterator[None]:
+    """Runs it meanwhile; every `crm:account:` is an account."""
+    stopping = threading.Event()
+    runner = StreamRunner(
+        stream,
+        settings.model_copy(update={"poll_interval_seconds": poll_seconds}),
+        AvroSerde(Registry(settings.registry_url)),
+        WallClock(),
+        IdentityIndex(has_identity_source=False),
+        stopping,
+    )
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until it holds."""
+    pause = threading.Event()
+    for _ in range(600):
+        if condition():
+            return
+        pause.wait(0.1)
+    raise AssertionError("it did not happen in time")
