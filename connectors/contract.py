@@ -180,10 +180,20 @@ class Stream(ABC):
         the ids of events, are those of the polled path: whichever comes first counts. The page moves neither the cursor
         nor `complete_through`, because what a vendor sends proves nothing of what it did not send.
 
-        Raises: as `fetch`.
+        Raises: as `fetch`, and
+            BadRecordError: a body cannot be read; the runner then asks for each delivery by itself, and those that
+                fail go to the dead letters.
         """
         del deliveries, state
         return None
+
+    def ready_in(self) -> float:
+        """Seconds until a fetch would not wait for the vendor's request rate.
+
+        The runner rests that long where nothing is to be fetched at once: what webhooks bring is taken in a rest, and
+        not while a fetch waits.
+        """
+        return 0.0
 
     @abstractmethod
     def map(self, raw: RawObject, state: State) -> Mapped:

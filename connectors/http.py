@@ -273,6 +273,10 @@ class VendorHttp:
         )
         return retrying(attempt)
 
+    def ready_in(self, pace: str, requests: int = 1) -> float:
+        """Seconds until so many requests of a pace would not wait for it."""
+        return self._paces[pace].ready_in(requests) if pace in self._paces else 0.0
+
     def close(self) -> None:
         """Ends waits and closes connections."""
         self._closed.set()

@@ -24,6 +24,12 @@ class Pace:
         self._filled_at = monotonic()
         self._lock = threading.Lock()
 
+    def ready_in(self, requests: int) -> float:
+        """Seconds until so many requests, at most a burst of them, would not wait. Counts nothing."""
+        with self._lock:
+            tokens = min(self._burst, self._tokens + (self._monotonic() - self._filled_at) * self._rate)
+            return max(0.0, (min(requests, self._burst) - tokens) / self._rate)
+
     def take(self, longest_wait: float) -> float:
         """Seconds to wait before the request. The request is counted only where that is at most `longest_wait`."""
         with self._lock:

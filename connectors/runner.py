@@ -55,7 +55,7 @@ class StreamRunner:
         self._stream, self._settings, self._serde, self._clock = stream, settings, serde, clock
         self._identities, self._stopping = identities, stopping
         self._commits, self._fetches = _Attempts(stream.name), _Attempts(stream.name)
-        self._deliveries = _Attempts(f"{stream.name} webhooks")
+        self._deliveries = _Attempts(stream.name, parked="deliveries_parked", backs_off="deliveries_back_off")
         self._takes_webhooks = type(stream).received is not Stream.received
 
     def run(self) -> None:
@@ -96,7 +96,7 @@ class StreamRunner:
         self._fetches.succeeded()
         if self._commit(run, page):
             run.caught_up = not page.more
-        return 0.0 if page.more else self._settings.poll_interval_seconds
+        return 0.0 if page.more else max(self._settings.poll_interval_seconds, self._stream.ready_in())
 
     def _rest(self, run: "_Run", seconds: float) -> None:
         """Waits, and takes deliveries meanwhile.
@@ -110,7 +110,7 @@ class StreamRunner:
             elif (wait := self._deliveries.again_in()) > 0:
                 self._stopping.wait(min(left, wait))
             else:
-                batch = run.intake.batch(min(left, DELIVERY_WAIT_SECONDS), run.writer.position + 1)
+                batch = run.intake.batch(min(left, DELIVERY_WAIT_SECONDS))
                 if batch is not None:
                     self._take(run, run.intake, batch)
 
@@ -190,8 +190,8 @@ class _Run:
 class _Attempts:
     """Failures in a row of one kind of call, and how long to wait after each."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, stream: str, *, parked: str = "stream_parked", backs_off: str = "stream_backs_off") -> None:
+        self._stream, self._parked, self._backs_off = stream, parked, backs_off
         self._failures = 0
         self._again_at = 0.0
 
@@ -201,15 +201,15 @@ class _Attempts:
     def failed(self, error: RetriableError | FatalError) -> float:
         """Says and counts it; seconds to wait: the other side's hint, else full jitter below a growing bound."""
         self._failures += 1
-        FAILURES.labels(self._name, type(error).__name__).inc()
+        FAILURES.labels(self._stream, type(error).__name__).inc()
         if isinstance(error, FatalError):
             wait = PARKED_SECONDS
-            log.error("stream_parked", stream=self._name, error=str(error), again_in_seconds=wait)
+            log.error(self._parked, stream=self._stream, error=str(error), again_in_seconds=wait)
         else:
             ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 10))
             hint = error.retry_after_seconds
             wait = hint if hint is not None else random.uniform(0, ceiling)  # noqa: S311 - jitter
-            log.warning("stream_backs_off", stream=self._name, error=str(error), wait_seconds=round(wait, 2))
+            log.warning(self._backs_off, stream=self._stream, error=str(error), wait_seconds=round(wait, 2))
         self._again_at = time.monotonic() + wait
         return wait
 

@@ -51,7 +51,7 @@ class Subscription:
     waiting: list[Delivery] = field(default_factory=list)
     held: Delivery | None = None
     accepted: int = 0
-    refused: int = 0
+    failed: int = 0
     given_up: int = 0
 
     def shown(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Subscription:
             "vendor": self.vendor,
             "url": self.url,
             "accepted": self.accepted,
-            "refused": self.refused,
+            "failed": self.failed,
             "given_up": self.given_up,
             "waiting": waiting,
         }
@@ -182,7 +182,7 @@ class WebhookSender:
         if status is not None and 200 <= status < 300:
             subscription.accepted += 1
             return
-        subscription.refused += 1
+        subscription.failed += 1
         vendor = senders()[subscription.vendor]
         if delivery.attempt >= vendor.attempts or not vendor.retried(status):
             subscription.given_up += 1

@@ -86,7 +86,8 @@ class BillingStream(Stream):
         """The events that the feed will list and has not listed yet, each with its object as it is now.
 
         An event rendered in another API version than ours is read again from the feed. A customer not met before is
-        read ahead of the events that name it: deliveries come in any order.
+        read ahead of the events that name it: deliveries come in any order. Where it is gone, its events are left to
+        the feed, which brings its creation before them.
         """
         entry = state.get("walk")
         if entry is None or entry["stage"] != LIVE:
@@ -96,8 +97,9 @@ class BillingStream(Stream):
         fresh = [event for event in found.values() if _unhandled(event, listed_from, state)]
         if not fresh:
             return None
-        events = sorted(map(self._in_our_version, fresh), key=_order)
-        customers = self._customers(events, state)
+        customers, gone = self._customers(fresh, state)
+        known = [event for event in fresh if _customer(event["data"]["object"]) not in gone]
+        events = sorted(map(self._in_our_version, known), key=_order)
         handled = {f"handled/{event['id']}": event["created"] for event in events}
         return Page([*customers, *self._with_objects(events)], handled, since(state), more=False)
 
@@ -167,13 +169,15 @@ class BillingStream(Stream):
             return event
         return self._client.event(event["id"]) or event
 
-    def _customers(self, events: Sequence[dict[str, Any]], state: State) -> list[RawObject]:
-        """The customers that these events name and that neither the state nor an event among them knows."""
+    def _customers(self, events: Sequence[dict[str, Any]], state: State) -> tuple[list[RawObject], set[str]]:
+        """The customers that these events name and that neither the state nor an event among them knows; of those, the
+        ids of the ones that are gone."""
         told = {event["data"]["object"]["id"] for event in events if RESOURCES[event["type"]] == "customers"}
         named = {_customer(event["data"]["object"]): None for event in events}
         unknown = [one for one in named if one and one not in told and customer_entry(one) not in state]
-        found = [self._client.get("customers", one) for one in unknown]
-        return [RawObject("customer", str(one["id"]), one) for one in found if one is not None]
+        found = {one: self._client.get("customers", one) for one in unknown}
+        there = {name: body for name, body in found.items() if body is not None and not body.get("deleted")}
+        return [RawObject("customer", name, body) for name, body in there.items()], set(found) - set(there)
 
     def _with_objects(self, events: list[dict[str, Any]]) -> list[RawObject]:
         """Each event with its object as it is now; an object of several events is read once."""

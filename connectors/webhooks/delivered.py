@@ -11,6 +11,8 @@ from connectors.contract import Json, State
 
 DELIVERED = "delivered/"
 KEPT_DAYS = 4
+CHUNK_IDS = 128
+"""Ids of one state entry: an entry is written again with each commit until it holds this many."""
 LONGEST_ID = 64
 
 
@@ -24,27 +26,24 @@ class DeliveredIds:
 
     def __init__(self, state: State) -> None:
         self._entries: dict[str, list[str]] = {
-            entry: ids for entry, ids in state.items() if entry.startswith(DELIVERED)
+            entry: list(state[entry]) for entry in sorted(state) if entry.startswith(DELIVERED)
         }
         self._ids = {identifier for ids in self._entries.values() for identifier in ids}
 
     def __contains__(self, delivery_id: str) -> bool:
         return known_form(delivery_id) in self._ids
 
-    def remember(self, received: Iterable[tuple[date, str]], sequence: int) -> dict[str, Json]:
+    def remember(self, received: Iterable[tuple[date, str]]) -> dict[str, Json]:
         """Takes ids with their days; the updates of the stream's state, with expired days removed.
 
-        `sequence` makes the entries unique. Days expire by the newest one seen, not by a clock.
+        Days expire by the newest one seen, not by a clock.
         """
-        by_day: dict[str, list[str]] = {}
-        for day, delivery_id in received:
-            by_day.setdefault(day.isoformat(), []).append(known_form(delivery_id))
         updates: dict[str, Json] = {}
-        for day_text, ids in by_day.items():
-            entry = f"{DELIVERED}{day_text}/{sequence}"
-            self._entries[entry] = ids
-            self._ids.update(ids)
-            updates[entry] = ids
+        for day, delivery_id in received:
+            entry = self._open_chunk(day.isoformat())
+            self._entries[entry].append(known_form(delivery_id))
+            self._ids.add(known_form(delivery_id))
+            updates[entry] = list(self._entries[entry])
         newest = max(map(_day, self._entries), default=None)
         if newest is not None:
             oldest = (date.fromisoformat(newest) - timedelta(days=KEPT_DAYS)).isoformat()
@@ -52,6 +51,16 @@ class DeliveredIds:
                 self._ids.difference_update(self._entries.pop(entry))
                 updates[entry] = None
         return updates
+
+    def _open_chunk(self, day: str) -> str:
+        """The entry that takes the next id of a day."""
+        last = max((entry for entry in self._entries if _day(entry) == day), default=None)
+        if last is not None and len(self._entries[last]) < CHUNK_IDS:
+            return last
+        number = 0 if last is None else int(last.rpartition("/")[2]) + 1
+        entry = f"{DELIVERED}{day}/{number:08d}"
+        self._entries[entry] = []
+        return entry
 
 
 def _day(entry: str) -> str:

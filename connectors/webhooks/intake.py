@@ -50,16 +50,14 @@ class DeliveryIntake:
         )
         self._consumer.assign([TopicPartition(WEBHOOKS, partition_of(source, WEBHOOKS), self._next)])
 
-    def batch(self, timeout_seconds: float, sequence: int) -> Batch | None:
+    def batch(self, timeout_seconds: float) -> Batch | None:
         """What waits, oldest first, after at most `timeout_seconds`; the same again until `taken` is called.
-
-        `sequence` makes state entries unique: it grows with each commit.
 
         Raises:
             RetriableError: the schema registry is out of reach.
         """
         if self._batch is None:
-            self._batch = self._read(timeout_seconds, sequence)
+            self._batch = self._read(timeout_seconds)
         return self._batch
 
     def taken(self) -> None:
@@ -70,7 +68,7 @@ class DeliveryIntake:
         """Closes the consumer."""
         self._consumer.close()
 
-    def _read(self, timeout_seconds: float, sequence: int) -> Batch | None:
+    def _read(self, timeout_seconds: float) -> Batch | None:
         deliveries: list[Delivery] = []
         unreadable: list[SetAside] = []
         ids: dict[str, None] = {}
@@ -103,7 +101,7 @@ class DeliveryIntake:
             remembered.append((record["received_at"].date(), delivery_id))
         if not deliveries and not unreadable:
             return None
-        updates = self._delivered.remember(remembered, sequence) | {OFFSET: self._next}
+        updates = self._delivered.remember(remembered) | {OFFSET: self._next}
         return Batch(tuple(deliveries), tuple(unreadable), updates)
 
     def dead_letter(self, delivery: Delivery, reason: str) -> SetAside:

@@ -103,6 +103,10 @@ class ZendeskClient:
         body = _object(answer.body)
         return TicketsPage(_with_metrics(body), body.get("after_cursor"), bool(body["end_of_stream"]), answer.at)
 
+    def ready_in(self) -> float:
+        """Seconds until a cycle of both exports would not wait for their rate."""
+        return self._http.ready_in(EXPORTS, 2)
+
     def tickets_named(self, ticket_ids: Sequence[str]) -> list[dict[str, Any]]:
         """These tickets as they are now, each with its `metric_set`; up to 100. Those that are gone are left out."""
         body = self._named("tickets", ticket_ids, {"include": "metric_sets"})

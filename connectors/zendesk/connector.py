@@ -53,9 +53,9 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     http = VendorHttp(
         NAME,
         authorization=_authorization(own, wire),
-        # 10 a minute, and less than one at a time would let two streams' bursts meet.
+        # 10 exports a minute, both of a cycle at once: the stream rests between cycles, and takes webhooks meanwhile.
         # The account's own limit is shared with everything else that calls Zendesk, so objects take a part of it.
-        paces={EXPORTS: Pace(10, 60.0, burst=1), OBJECTS: Pace(100, 60.0, burst=20)} if settings.vendor_pacing else {},
+        paces={EXPORTS: Pace(10, 60.0, burst=2), OBJECTS: Pace(100, 60.0, burst=20)} if settings.vendor_pacing else {},
         wire=wire,
     )
     return [TicketStream(ZendeskClient(http, url))]

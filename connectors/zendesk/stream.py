@@ -100,7 +100,8 @@ class TicketStream(Stream):
     def received(self, deliveries: Sequence[Delivery], state: State) -> Page | None:
         """The tickets that the deliveries name, as they are now, behind the organizations not met before.
 
-        What changed so long before the promise that an export has shown it is passed over.
+        What changed so long before the promise that an export has shown it is passed over. A ticket whose organization
+        is gone is left to the exports, which show deleted ones too.
         """
         complete = since(state)
         if complete is None:
@@ -119,9 +120,18 @@ class TicketStream(Stream):
             if ticket.get("organization_id") is not None and organization_entry(ticket["organization_id"]) not in state
         }
         links = [one for ids in _batches(list(unknown)) for one in self._client.organizations_named(ids)]
+        gone = set(unknown) - {str(one["id"]) for one in links}
         objects = [RawObject(ORGANIZATION, str(one["id"]), one) for one in links]
-        objects += [RawObject(TICKET, str(ticket.get("id")), {**ticket, DELIVERED: True}) for ticket in tickets]
+        objects += [
+            RawObject(TICKET, str(ticket.get("id")), {**ticket, DELIVERED: True})
+            for ticket in tickets
+            if str(ticket.get("organization_id")) not in gone
+        ]
         return Page(objects, {}, complete, more=False) if objects else None
+
+    def ready_in(self) -> float:
+        """Until a whole cycle fits into the exports' rate."""
+        return self._client.ready_in()
 
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.zendesk.mapping`."""

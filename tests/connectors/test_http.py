@@ -284,6 +284,18 @@ def test_a_pace_that_could_not_hold_is_refused(requests: int, seconds: float, bu
         Pace(requests, seconds, burst)
 
 
+def test_a_pace_tells_when_it_would_not_wait_and_counts_nothing_by_that() -> None:
+    clock = Seconds()
+    pace = Pace(10, 60.0, burst=2, monotonic=clock)
+    assert [pace.ready_in(2), pace.ready_in(5)] == [0.0, 0.0]
+    assert [pace.take(0.0), pace.take(0.0)] == [0.0, 0.0]
+    wait = pace.ready_in(2)
+    assert wait == pytest.approx(15.0)
+    clock.now += wait
+    assert pace.ready_in(2) == pytest.approx(0.0)
+    assert [pace.take(0.1), pace.take(0.1)] == [pytest.approx(0.0), pytest.approx(0.0)]
+
+
 def test_a_paced_client_waits_or_hands_a_long_wait_on() -> None:
     def make(pace: Pace) -> Vendor:
         return Vendor(ok(), ok(), paces={"export": pace})

@@ -1,7 +1,7 @@
 """Webhooks and polls together: whatever comes, comes twice, comes late or never, each event is told once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,14 +17,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.catalogue import connector_modules, webhooks_of
-from connectors.contract import Delivery, Webhook
+from connectors.contract import Delivery, Stream, Webhook
 from connectors.simulation.calendar import DAY
 from connectors.simulation.vendors import senders
 from connectors.simulation.webhooks import WebhookSender
 from connectors.simulation.world import World
 from connectors.stripe.client import API_VERSION
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed, by_id, conformance
+from tests.connectors.simulated import SIMULATOR_URL, Followed, by_id, conformance
 from tests.connectors.test_zendesk_cycles import END, HOUR, START, lasted, opened_at, with_tickets
 from vitals.settings import Settings
 
@@ -66,10 +66,24 @@ def webhook_of(stage: Stage, vendor: str) -> Webhook:
     return webhooks_of(stage.settings)[vendor]
 
 
-def stream_of(stage: Stage, vendor: str) -> Followed:
-    """The vendor's stream that takes webhooks."""
-    (stream,) = stage.streams(vendor).values()
+def stream_of(stage: Stage, vendor: str, name: str | None = None) -> Followed:
+    """A vendor's stream that takes webhooks; the only one where no name is given."""
+    (stream,) = [one for one in taking(stage.streams(vendor)) if name in (None, one.name)]
     return Followed(stream)
+
+
+def taking(streams: Mapping[str, Stream]) -> list[Stream]:
+    """Those of the streams that webhooks bring something to."""
+    return [one for one in streams.values() if type(one).received is not Stream.received]
+
+
+def _taking_streams() -> list[tuple[str, str]]:
+    simulated = Settings(simulator_url=SIMULATOR_URL)
+    made = {vendor: connector_modules()[vendor].create(simulated) for vendor in VENDORS}
+    return [(vendor, one.name) for vendor, all_of in made.items() for one in taking({one.name: one for one in all_of})]
+
+
+STREAMS = _taking_streams()
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -87,10 +101,10 @@ def test_what_a_simulator_signs_is_accepted_and_named_the_same_again(
 
 
 @pytest.mark.usefixtures("small_pages")
-@pytest.mark.parametrize("vendor", VENDORS)
-def test_with_webhooks_comes_what_comes_without(vendor: str, world: World, stage_of: StageOf) -> None:
+@pytest.mark.parametrize(("vendor", "name"), STREAMS)
+def test_with_webhooks_comes_what_comes_without(vendor: str, name: str, world: World, stage_of: StageOf) -> None:
     """All of them early, half of them, late and out of order: the polls alone tell the same."""
-    alone = _followed(stage_of(world), vendor, lambda sent, _held: sent[:0])
+    alone = _followed(stage_of(world), vendor, name, lambda sent, _held: sent[:0])
     for choose in (
         lambda sent, _held: sent,
         lambda sent, _held: sent[::2],
@@ -98,7 +112,7 @@ def test_with_webhooks_comes_what_comes_without(vendor: str, world: World, stage
         lambda sent, held: (held.extend(sent), held[: len(held) // 2])[1],
     ):
         stage = stage_of(world)
-        followed = _followed(stage, vendor, choose)
+        followed = _followed(stage, vendor, name, choose)
         assert by_id(followed.events) == by_id(alone.events)
         assert len(followed.events) == len(alone.events), "an event was published twice"
         assert set(followed.promises) == set(alone.promises)
@@ -107,10 +121,10 @@ def test_with_webhooks_comes_what_comes_without(vendor: str, world: World, stage
 
 
 def _followed(
-    stage: Stage, vendor: str, choose: Callable[[list[Delivery], list[Delivery]], list[Delivery]]
+    stage: Stage, vendor: str, name: str, choose: Callable[[list[Delivery], list[Delivery]], list[Delivery]]
 ) -> Followed:
     """Thirty days, with deliveries before and after every poll."""
-    followed, post, held = stream_of(stage, vendor).catch_up(), Post(stage, vendor), []
+    followed, post, held = stream_of(stage, vendor, name).catch_up(), Post(stage, vendor), []
     begin = int(stage.simulation.clock.now())
     for at in range(begin, begin + 30 * DAY, DAY // 2 + 7_333):
         stage.advance_to(at)
@@ -121,12 +135,12 @@ def _followed(
     return followed.catch_up()
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("vendor", "name"), STREAMS)
 def test_an_event_comes_with_its_delivery_and_not_again_with_the_poll(
-    vendor: str, world: World, stage_of: StageOf
+    vendor: str, name: str, world: World, stage_of: StageOf
 ) -> None:
     stage = stage_of(world)
-    followed, post = stream_of(stage, vendor).catch_up(), Post(stage, vendor)
+    followed, post = stream_of(stage, vendor, name).catch_up(), Post(stage, vendor)
     promise = followed.promises[-1]
     stage.advance_to(world.history_end + 3 * DAY)
     told = len(followed.events)
@@ -145,20 +159,20 @@ def test_an_event_comes_with_its_delivery_and_not_again_with_the_poll(
     assert followed.events[told].event_time > promise
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("vendor", "name"), STREAMS)
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b'{"type": 7}', b"\xff\xfe", b'"text"', b'{"id": {}}'])
 def test_a_body_that_means_nothing_is_set_aside_and_the_others_are_taken(
-    vendor: str, body: bytes, world: World, stage_of: StageOf
+    vendor: str, name: str, body: bytes, world: World, stage_of: StageOf
 ) -> None:
     stage = stage_of(world)
-    followed, post = stream_of(stage, vendor).catch_up(), Post(stage, vendor)
+    followed, post = stream_of(stage, vendor, name).catch_up(), Post(stage, vendor)
     stage.advance_to(world.history_end + 3 * DAY)
     sent = post.collect()
     wrong = Delivery(vendor, "POST", "http://hook", {}, body, datetime.fromtimestamp(NOW, UTC))
     followed.deliver([*sent[:3], wrong, *sent[3:]])
     (reason,) = followed.unreadable
     assert "deliver" in reason or "event" in reason
-    without = stream_of(stage_of(world), vendor).catch_up()
+    without = stream_of(stage_of(world), vendor, name).catch_up()
     assert len(followed.events) > len(without.events)
 
 
@@ -281,6 +295,40 @@ def test_a_customer_not_met_before_is_read_ahead_of_the_events_that_name_it(worl
     assert [event.kind for event in followed.events[told:]] == ["billing.invoice_paid"]
 
 
+def test_an_event_of_a_customer_that_is_gone_is_left_to_the_feed(world: World, stage_of: StageOf) -> None:
+    stage = stage_of(world)
+    followed, post = stream_of(stage, "stripe").catch_up(), Post(stage, "stripe")
+    stage.advance_to(world.history_end + 3 * DAY)
+    paid = next(one for one in post.collect() if orjson.loads(one.body)["type"] == "invoice.paid")
+    event = orjson.loads(paid.body)
+    event["data"]["object"]["customer"] = "cus_gone"
+    told, before = len(followed.events), dict(followed.state)
+    followed.deliver([_with_body(paid, event)])
+    assert (len(followed.events), followed.set_aside, followed.unreadable) == (told, [], [])
+    assert followed.state == before, "the feed would pass it over"
+    followed.catch_up()
+    assert len(followed.events) > told
+
+
+def test_a_ticket_of_an_organization_that_is_gone_is_left_to_the_exports(
+    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stage_of(world)
+    followed, post = stream_of(stage, "zendesk").catch_up(), Post(stage, "zendesk")
+    stage.advance_to(world.history_end + 3 * DAY)
+    sent = post.collect()[-1:]
+    entry = f"org/{orjson.loads(sent[0].body)['detail']['organization_id']}"
+    link = followed.state.pop(entry)
+    told = len(followed.events)
+    with monkeypatch.context() as patched:
+        patched.setattr("connectors.zendesk.client.ZendeskClient.organizations_named", lambda *_: [])
+        followed.deliver(sent)
+    assert (len(followed.events), followed.set_aside) == (told, [])
+    followed.deliver(sent)
+    assert len(followed.events) > told
+    assert followed.state[entry] == link
+
+
 def test_a_trigger_of_zendesk_names_its_ticket(world: World, stage_of: StageOf) -> None:
     stage = stage_of(world)
     followed, post = stream_of(stage, "zendesk").catch_up(), Post(stage, "zendesk")
@@ -294,14 +342,16 @@ def test_a_trigger_of_zendesk_names_its_ticket(world: World, stage_of: StageOf) 
     assert len(followed.unreadable) == 1
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
-def test_deliveries_before_the_end_of_a_first_load_bring_nothing(vendor: str, world: World, stage_of: StageOf) -> None:
+@pytest.mark.parametrize(("vendor", "name"), STREAMS)
+def test_deliveries_before_the_end_of_a_first_load_bring_nothing(
+    vendor: str, name: str, world: World, stage_of: StageOf
+) -> None:
     stage = stage_of(world)
-    followed, post = stream_of(stage, vendor), Post(stage, vendor)
+    followed, post = stream_of(stage, vendor, name), Post(stage, vendor)
     stage.advance_to(world.history_end + DAY)
     followed.deliver(post.collect())
     assert not followed.objects
-    assert by_id(followed.catch_up().events) == by_id(stream_of(stage, vendor).catch_up().events)
+    assert by_id(followed.catch_up().events) == by_id(stream_of(stage, vendor, name).catch_up().events)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -91,3 +92,15 @@ StageAt = Callable[[World, int], Simulation]
 def stage_at(wall: Wall) -> StageAt:
     """Makes a stage whose source time stands at a given second."""
     return lambda world, at: Simulation(world, clock=SourceClock(at, paused=True, wall=wall), wall=wall)
+
+
+def walk_of_events(client: TestClient, since: int) -> list[dict[str, Any]]:
+    """Stripe's events after a second, oldest first."""
+    found: list[dict[str, Any]] = []
+    asked: dict[str, Any] = {"created[gt]": since, "limit": 100}
+    while True:
+        page = client.get("/stripe/v1/events", params=asked, headers=STRIPE).json()
+        found += page["data"]
+        if not page["has_more"]:
+            return found[::-1]
+        asked["starting_after"] = found[-1]["id"]

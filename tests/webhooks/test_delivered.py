@@ -22,7 +22,7 @@ def test_ids_are_known_for_four_days_over_any_restart_and_then_dropped(days: lis
         delivery_id = f"evt_{number}" * (1 if number % 3 else 40)
         assert delivery_id not in known
         received.append((day, delivery_id))
-        merge_updates(state, known.remember([(day, delivery_id)], number))
+        merge_updates(state, known.remember([(day, delivery_id)]))
         if number in restarts:
             known = DeliveredIds(state)
         for then, one in received:
@@ -32,3 +32,16 @@ def test_ids_are_known_for_four_days_over_any_restart_and_then_dropped(days: lis
         then.isoformat() for then, _ in received if day - then <= timedelta(days=4)
     }
     assert all(entry.startswith(DELIVERED) for entry in state)
+
+
+def test_a_days_ids_fill_a_few_entries() -> None:
+    state: dict[str, object] = {}
+    known = DeliveredIds(state)
+    for number in range(300):
+        updates = known.remember([(FIRST, f"evt_{number}")])
+        assert len(updates) == 1
+        merge_updates(state, updates)
+        if number % 70 == 0:
+            known = DeliveredIds(state)
+    assert sorted(len(ids) for ids in state.values()) == [44, 128, 128]  # type: ignore[arg-type]
+    assert all(f"evt_{number}" in DeliveredIds(state) for number in range(300))
