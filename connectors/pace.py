@@ -1,4 +1,4 @@
-"""Token buckets that keep a connector below a vendor's documented request rate."""
+"""How a connector keeps below a vendor's request rate: token buckets, and waits where the vendor gives no hint."""
 
 import threading
 import time
@@ -40,3 +40,20 @@ class Pace:
             if wait <= longest_wait:
                 self._tokens -= 1.0
             return wait
+
+
+class DoublingWait:
+    """Seconds to wait after a throttling answer without a hint: `first`, then twice as long each time, up to `last`."""
+
+    def __init__(self, first: float, last: float) -> None:
+        self._first, self._last = first, last
+        self._wait = first
+
+    def next(self) -> float:
+        """The wait that is due now."""
+        wait, self._wait = self._wait, min(self._wait * 2, self._last)
+        return wait
+
+    def reset(self) -> None:
+        """The vendor answered: the next wait is the first again."""
+        self._wait = self._first

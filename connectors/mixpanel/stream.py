@@ -13,6 +13,7 @@ from connectors.contract import Mapped, Page, RawObject, State, Stream
 from connectors.http import Outcome, VendorHttp, Verdict
 from connectors.mixpanel.mapping import map_event
 from connectors.mixpanel.window import ExportWindow, Key, read_window
+from connectors.pace import DoublingWait
 from vitals.errors import FatalError, RetriableError
 
 LOOK_BACK_DAYS = 5
@@ -26,8 +27,6 @@ _DOUBTFUL_EXPORTS = 3
 # How often a paced stream asks for the vendor's time while it waits for the next day, in wall seconds.
 _TIME_CHECK_SECONDS = 300.0
 _CATCH_UP_DAYS = 31
-_FIRST_THROTTLE_SECONDS = 60.0
-_LAST_THROTTLE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +84,14 @@ class Throttle:
     """Mixpanel gives no hint with a 429: a minute, then twice as long each time, up to ten."""
 
     def __init__(self) -> None:
-        self._wait = _FIRST_THROTTLE_SECONDS
+        self._wait = DoublingWait(60.0, 600.0)
 
     def __call__(self, response: httpx.Response) -> Verdict | None:
         """The verdict on an answer, None where the general table holds."""
         if response.status_code == 429:
-            wait, self._wait = self._wait, min(self._wait * 2, _LAST_THROTTLE_SECONDS)
-            return Verdict(Outcome.AGAIN, wait)
+            return Verdict(Outcome.AGAIN, self._wait.next())
         if response.request.url.path.endswith(_EXPORT):
-            self._wait = _FIRST_THROTTLE_SECONDS
+            self._wait.reset()
         if response.status_code == 402:
             return Verdict(Outcome.FATAL)
         return None

@@ -83,6 +83,7 @@ def zendesk_token(client: TestClient) -> dict[str, str]:
 
 
 STRIPE = {"Authorization": "Bearer sk_test_demo"}
+AMPLITUDE = ("amplitude-demo-us", "amp-secret-demo-us")
 MIXPANEL = ("vitals-demo.service-account", "mp-secret-demo")
 
 StageAt = Callable[[World, int], Simulation]
