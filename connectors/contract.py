@@ -24,11 +24,16 @@ StateUpdates = Mapping[str, Json]
 
 @dataclass(frozen=True, slots=True)
 class RawObject:
-    """A vendor object as fetched. `body` is the parsed JSON, or the text where it could not be parsed."""
+    """A vendor object as fetched. `body` is the parsed JSON, or the text where it could not be parsed.
+
+    `written` is the vendor's own JSON text of the body (UTF-8), from a stream that has it: that is what is kept. Others
+    leave it out, and the body is written again.
+    """
 
     object_type: str
     source_id: str
     body: Json
+    written: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class Unresolved:
 
 def raw_bytes(raw: RawObject) -> bytes:
     """The raw object as bytes, as it goes to a dead letter."""
+    if raw.written is not None:
+        return raw.written
     return raw.body.encode() if isinstance(raw.body, str) else orjson.dumps(raw.body)
 
 

@@ -7,7 +7,7 @@ from connectors.identities import IdentityIndex, follow_identities
 from connectors.runner import StreamRunner
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
-from vitals.process import start_process
+from vitals.process import start_process, tune_collector
 
 
 def run_connectors(names: tuple[str, ...]) -> None:
@@ -34,6 +34,7 @@ def run_connectors(names: tuple[str, ...]) -> None:
     for thread in threads:
         thread.daemon = True
         thread.start()
+    tune_collector()
     health.ready()
     while not stopping.wait(1.0):
         dead = [thread.name for thread in threads if not thread.is_alive()]

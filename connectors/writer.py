@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaException, Producer
 
 from connectors.contract import Json, Profile, RawObject
-from connectors.fates import COMPLETE, COUNTS, PageOutcome, SetAside
+from connectors.fates import COMPLETE, COUNTS, PageOutcome, SetAside, raw_bytes
 from connectors.stream_state import CURSORS, entry_key, entry_record, load_state, merge_updates, partition_of
 from schemas.topics import TOPICS, events_topic
 from vitals.avro import AvroSerde
@@ -153,7 +153,7 @@ class StreamWriter:
                     "source_id": raw.source_id,
                     "fetched_at": now,
                     "cursor": cursor,
-                    "body": raw.body if isinstance(raw.body, str) else orjson.dumps(raw.body).decode(),
+                    "body": raw_bytes(raw),
                 }
                 for raw in objects
             ),

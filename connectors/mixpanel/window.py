@@ -61,7 +61,7 @@ class ExportWindow:
         body = _parsed(line)
         if body is None:
             return RawObject(OBJECT_TYPE, self._keys[place][1], line.decode(errors="replace"))
-        return RawObject(OBJECT_TYPE, self._keys[place][1], body)
+        return RawObject(OBJECT_TYPE, self._keys[place][1], body, line)
 
     def _read(self, lines: Iterator[bytes], index: dict[Key, tuple[int, int]]) -> None:
         offset, broken, unreadable, ended = 0, b"", list[bytes](), True
