@@ -15,7 +15,7 @@ class Conformance:
         kinds: every kind of event that the connector brings; its golden pairs show each.
         told_by_change: of those, the kinds that only a change's own moment tells: a later first load cannot bring them.
         small_pages: constants (`module.NAME`) of page sizes, with values for which a small world takes many pages.
-        environment: settings that make a small world take many pages.
+        environment: settings that make a small world take many pages, and that switch on what is off by default.
         waived: kinds of fault that the connector never meets, with the reason.
         throttle_status: status of the vendor's throttling answer.
     """

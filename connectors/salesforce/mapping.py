@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.contract import Mapped, MappedEvent, Profile, RawObject, State
+from connectors.deletions import Standing, standing
 from connectors.fields import (
     account_identity,
     decimal_value,
@@ -22,7 +23,9 @@ OVERLAP = timedelta(minutes=10)
 
 
 def map_account(raw: RawObject, state: State) -> Mapped:
-    """An account's profile from this modification on, and `crm.account_created`, `_updated` or `_deleted`.
+    """An account's profile from this modification on, and `crm.account_created`, `_updated`, `_deleted` or `_restored`.
+
+    An account that another one took in by a merge is deleted too; the property `merged_into` names the survivor.
 
     Raises:
         BadRecordError: Id, Name, CreatedDate or SystemModstamp is missing or malformed.
@@ -46,7 +49,7 @@ def map_account(raw: RawObject, state: State) -> Mapped:
         deleted=deleted,
     )
 
-    def event(kind: str, event_time: datetime, occurrence: str) -> MappedEvent:
+    def event(kind: str, event_time: datetime, occurrence: str, **properties: str) -> MappedEvent:
         return MappedEvent(
             kind=kind,
             object_type="Account",
@@ -54,20 +57,26 @@ def map_account(raw: RawObject, state: State) -> Mapped:
             event_time=event_time,
             account_ref=profile.identity,
             occurrence=occurrence,
+            properties=properties,
         )
 
     events = []
     if is_new(created_at, modified_at, state, OVERLAP):
         events.append(event("crm.account_created", created_at, ""))
-    if deleted:
-        events.append(event("crm.account_deleted", modified_at, iso(modified_at)))
-    elif modified_at > created_at:
+    found, entries = standing(crm_id, modified_at, state, deleted=deleted)
+    if found is Standing.DELETED:
+        survivor = text(record.get("MasterRecordId"))
+        merged = {"merged_into": account_identity(full_id(survivor))} if survivor else {}
+        events.append(event("crm.account_deleted", modified_at, iso(modified_at), **merged))
+    elif found is Standing.RESTORED:
+        events.append(event("crm.account_restored", modified_at, iso(modified_at)))
+    elif found is Standing.THERE and modified_at > created_at:
         events.append(event("crm.account_updated", modified_at, iso(modified_at)))
-    return Mapped(events=tuple(events), profiles=(profile,))
+    return Mapped(events=tuple(events), profiles=(profile,), state=entries)
 
 
 def map_opportunity(raw: RawObject, state: State) -> Mapped:
-    """`crm.opportunity_created`, and `_won` or `_lost` with the amount once it is closed.
+    """`crm.opportunity_created`, `_won` or `_lost` with the amount once it is closed, `_deleted` and `_restored`.
 
     An organisation that does not show LastStageChangeDate tells only the day of closing, which can be edited. There the
     entry `closed/<id>` remembers that the closing has been told, until the opportunity is open again.
@@ -97,7 +106,7 @@ def map_opportunity(raw: RawObject, state: State) -> Mapped:
         )
 
     events: list[MappedEvent] = []
-    entries: dict[str, str | None] = {}
+    entries: dict[str, Any] = {}
     if is_new(created_at, modified_at, state, OVERLAP):
         events.append(event("crm.opportunity_created", created_at, "", closed=False))
     entry = f"closed/{opportunity_id}"
@@ -109,12 +118,17 @@ def map_opportunity(raw: RawObject, state: State) -> Mapped:
             if is_new(closed_at, modified_at, state, OVERLAP):
                 events.append(event(kind, closed_at, iso(closed_at)))
         elif state.get(entry) != kind:
-            closed_at = _midnight(required(record, "CloseDate"))
+            closed_at = midnight(required(record, "CloseDate"), "CloseDate")
             events.append(event(kind, closed_at, iso(closed_at)))
             entries[entry] = kind
     elif entry in state:
         entries[entry] = None
-    return Mapped(events=tuple(events), state=entries)
+    found, remembered = standing(opportunity_id, modified_at, state, deleted=bool(record.get("IsDeleted")))
+    if found is Standing.DELETED:
+        events.append(event("crm.opportunity_deleted", modified_at, iso(modified_at), closed=False))
+    elif found is Standing.RESTORED:
+        events.append(event("crm.opportunity_restored", modified_at, iso(modified_at), closed=False))
+    return Mapped(events=tuple(events), state=entries | remembered)
 
 
 def _owner(record: Mapping[str, Any]) -> str | None:
@@ -122,8 +136,13 @@ def _owner(record: Mapping[str, Any]) -> str | None:
     return text(owner.get("Name")) if isinstance(owner, Mapping) else None
 
 
-def _midnight(day: Any) -> datetime:
+def midnight(day: Any, name: str) -> datetime:
+    """The beginning of a day given as a date, in UTC.
+
+    Raises:
+        BadRecordError: it is no date.
+    """
     try:
         return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
-        raise BadRecordError(f"CloseDate is not a date: {day!r}.") from error
+        raise BadRecordError(f"{name} is not a date: {day!r}.") from error

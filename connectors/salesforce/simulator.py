@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.simulation.calendar import DAY, epoch
-from connectors.simulation.crm_records import RECYCLE_BIN_SECONDS, SCHEMAS, account_row, rows
+from connectors.simulation.crm_records import KEY_PREFIXES, RECYCLE_BIN_SECONDS, SCHEMAS, rows
 from connectors.simulation.gate import VendorFront, VendorGate, base_url, source_now, vendor_path
 from connectors.simulation.identifiers import base62, salesforce_id
 from connectors.simulation.limits import RequestWindow
@@ -140,9 +140,15 @@ class SalesforceSimulator:
             for field, kind in SCHEMAS[name].items()
             if "." not in field
         ]
-        prefix = {"Account": "001", "Opportunity": "006", "User": "005"}[name]
         return JSONResponse(
-            {"name": name, "label": name, "keyPrefix": prefix, "queryable": True, "custom": False, "fields": fields}
+            {
+                "name": name,
+                "label": name,
+                "keyPrefix": KEY_PREFIXES[name],
+                "queryable": True,
+                "custom": False,
+                "fields": fields,
+            }
         )
 
     async def query(self, request: Request) -> Response:
@@ -194,12 +200,11 @@ class SalesforceSimulator:
         earliest = now - RECYCLE_BIN_SECONDS
         if start >= end or start < earliest:
             return error(400, "INVALID_REPLICATION_DATE", "start date is not within the allowed range")
-        found = []
-        for account in self._simulation.world.accounts if request.path_params["name"] == "Account" else ():
-            row = account_row(account, now)
-            at = account.changes[-1].at if account.changes else 0
-            if row is not None and row["IsDeleted"] and start <= at < end:
-                found.append({"id": account.crm_id, "deletedDate": row["SystemModstamp"]})
+        found = [
+            {"id": row["Id"], "deletedDate": row["SystemModstamp"]}
+            for row in rows(self._simulation.world, request.path_params["name"], now, deleted=True)
+            if row.get("IsDeleted") and start <= epoch(row["SystemModstamp"]) < end
+        ]
         return JSONResponse(
             {
                 "deletedRecords": found,
@@ -281,6 +286,8 @@ def declared(world: World, now: int) -> dict[str, int]:
         "accounts": sum(account.created_at <= now for account in world.accounts),
         "opportunities": sum(account.first_activity_at <= now for account in world.accounts),
         "users": len(world.owners) if world.history_start <= now else 0,
+        "cases": int((world.tickets.opened_at <= now).sum()),
+        "activities": sum(bool(row["IsClosed"]) for row in rows(world, "Task", now, deleted=True)),
     }
 
 

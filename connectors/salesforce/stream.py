@@ -27,21 +27,21 @@ class WalkedObject:
     optional: Sequence[str]
     map: Callable[[RawObject, State], Mapped]
     identity_source: bool = False
+    topic: str = "events.crm"
 
 
 class WalkStream(Stream):
     """One object's stream.
 
     Entries: `walk` while a walk is under way, `since` what the last complete one promised, `walked` its record,
-    `closed/<opportunity>` (see `connectors.salesforce.mapping`).
+    `deleted/<id>` (see `connectors.deletions`), `closed/<opportunity>` and `done/<task>` (see the mappings).
     """
 
     source = "salesforce"
-    topics = ("events.crm",)
     overlap = OVERLAP
 
     def __init__(self, client: SalesforceClient, walked: WalkedObject) -> None:
-        self.name = walked.stream
+        self.name, self.topics = walked.stream, (walked.topic,)
         self.identity_source = walked.identity_source
         self._client = client
         self._walked = walked

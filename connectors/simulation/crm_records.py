@@ -1,9 +1,14 @@
-"""A world's accounts, opportunities and owners as Salesforce records, as of a source time."""
+"""A world's accounts, opportunities and owners as Salesforce records, as of a source time.
+
+Tasks and cases, which are many, are in `crm_activities` and `crm_cases`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.simulation.calendar import DAY, iso_day
+from connectors.simulation.crm_activities import TASK_FIELDS, task_rows
+from connectors.simulation.crm_cases import CASE_FIELDS, case_rows
 from connectors.simulation.identifiers import salesforce_id
 from connectors.simulation.soql import Fields, Row, datetime_text
 from connectors.simulation.world import LIST_PRICE_CENTS, Account, Owner, World
@@ -63,16 +68,31 @@ SCHEMAS: Mapping[str, Fields] = {
         "IsActive": "boolean",
         **_SYSTEM,
     },
+    "Task": {**TASK_FIELDS, **_SYSTEM},
+    "Case": {**CASE_FIELDS, **_SYSTEM},
 }
+
+KEY_PREFIXES: Mapping[str, str] = {
+    "Account": "001",
+    "Opportunity": "006",
+    "User": "005",
+    "Task": "00T",
+    "Case": "500",
+}
+"""First letters of each object's ids."""
 
 
 def rows(world: World, object_name: str, now: int, *, deleted: bool) -> list[Row]:
     """Every record of an object that is visible at `now`, the soft-deleted ones too with `deleted`."""
     if object_name == "User":
         return [_user(owner, world.history_start) for owner in world.owners if world.history_start <= now]
+    if object_name == "Task":
+        return task_rows(world, now)
+    if object_name == "Case":
+        return case_rows(world, now)
     found: list[Row] = []
     for account in world.accounts:
-        row = account_row(account, now) if object_name == "Account" else _opportunity(account, now)
+        row = account_row(account, now) if object_name == "Account" else opportunity_row(account, now)
         if row is not None and (deleted or not row["IsDeleted"]):
             found.append(row)
     return found
@@ -82,18 +102,20 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
     """The account as Salesforce shows it; None before its creation and after the Recycle Bin lost it."""
     if account.created_at > now:
         return None
-    owner, plan, is_deleted, modified = account.owner, account.plan, False, account.created_at
+    owner, plan, modified = account.owner, account.plan, account.created_at
+    is_deleted, master = False, None
     for change in account.changes:
         if change.at > now:
             break
         owner, plan, modified = change.owner or owner, change.plan or plan, change.at
-        is_deleted = is_deleted if change.deleted is None else change.deleted
+        if change.deleted is not None:
+            is_deleted, master = change.deleted, change.merged_into
     if is_deleted and modified + RECYCLE_BIN_SECONDS <= now:
         return None
     return {
         "Id": account.crm_id,
         "IsDeleted": is_deleted,
-        "MasterRecordId": None,
+        "MasterRecordId": master,
         "Name": account.name,
         "Type": "Customer",
         "ParentId": None,
@@ -114,15 +136,25 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
     }
 
 
-def _opportunity(account: Account, now: int) -> dict[str, Any] | None:
+def opportunity_row(account: Account, now: int) -> dict[str, Any] | None:
+    """The account's one opportunity: it goes and comes back with the account, and a merge gives it to the survivor."""
     closed_at = account.first_activity_at
     if closed_at > now:
+        return None
+    modified, is_deleted, owned_by = closed_at, False, account.crm_id
+    for change in account.changes:
+        if change.at > now:
+            break
+        if change.deleted is not None:
+            modified = max(closed_at, change.at)
+            is_deleted, owned_by = change.deleted and change.merged_into is None, change.merged_into or account.crm_id
+    if is_deleted and modified + RECYCLE_BIN_SECONDS <= now:
         return None
     written = datetime_text(closed_at)
     return {
         "Id": salesforce_id("006", f"opportunity:{account.external_id}"),
-        "IsDeleted": False,
-        "AccountId": account.crm_id,
+        "IsDeleted": is_deleted,
+        "AccountId": owned_by,
         "Name": f"{account.name} - New Business",
         "StageName": "Closed Won",
         "Amount": account.contract_seats * LIST_PRICE_CENTS * 12 / 100,
@@ -134,8 +166,8 @@ def _opportunity(account: Account, now: int) -> dict[str, Any] | None:
         "IsWon": True,
         **_owner_fields(account.owner),
         "CreatedDate": written,
-        "LastModifiedDate": written,
-        "SystemModstamp": written,
+        "LastModifiedDate": datetime_text(modified),
+        "SystemModstamp": datetime_text(modified),
         "LastStageChangeDate": written,
     }
 

@@ -38,6 +38,7 @@ class Injection:
     plan: str | None = None
     owner: str | None = None
     deleted: bool | None = None
+    merged_into: str | None = None
 
 
 Ids = dict[str, Any]
@@ -148,6 +149,11 @@ def _account_changed(world: World, item: Injection) -> tuple[World, Ids]:
     if item.owner is not None and owner is None:
         raise UserError(f"no owner is called {item.owner}.")
     change = AccountChange(item.at, owner=owner, plan=item.plan, deleted=item.deleted)
+    if item.merged_into is not None:
+        survivor = find_account(world, item.merged_into)
+        if survivor.index == account.index:
+            raise UserError("an account is not merged into itself.")
+        change = replace(change, deleted=True, merged_into=survivor.crm_id)
     changes = tuple(sorted((*account.changes, change), key=lambda one: one.at))
     accounts = list(world.accounts)
     accounts[account.index] = replace(account, changes=changes)

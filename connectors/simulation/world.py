@@ -31,12 +31,16 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """A later state of an account in the CRM; `None` leaves a field as it is."""
+    """A later state of an account in the CRM; `None` leaves a field as it is.
+
+    `merged_into` is the CRM id of the account that survives a merge; the change that names it also deletes.
+    """
 
     at: int
     owner: Owner | None = None
     plan: str | None = None
     deleted: bool | None = None
+    merged_into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from connectors.simulation.clock import SourceClock
 from connectors.simulation.server import create_app
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
-from tests.connectors.simulated import SIMULATOR_URL, InProcess, conformance
+from tests.connectors.simulated import SIMULATOR_URL, InProcess, conformance, set_environment
 from vitals.settings import Settings
 
 
@@ -74,8 +74,7 @@ def stage_of() -> Iterator[Callable[..., Stage]]:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages so small that a small world takes many."""
+    set_environment(monkeypatch)
     for module in conformance().values():
-        for name, value in module.environment.items():
-            monkeypatch.setenv(name, value)
         for name, value in module.small_pages.items():
             monkeypatch.setattr(name, value)

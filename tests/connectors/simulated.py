@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import httpx
+import pytest
 from starlette.types import ASGIApp
 
 from connectors.conformance import Conformance
@@ -27,6 +28,13 @@ def conformance() -> Mapping[str, Conformance]:
     """What the contract tests must know of each connector that has a simulator."""
     modules = modules_named("conformance", ("connectors",))
     return {module.__name__.split(".")[1]: module.CONFORMANCE for module in modules if hasattr(module, "CONFORMANCE")}
+
+
+def set_environment(patch: pytest.MonkeyPatch) -> None:
+    """Every connector's settings for tests: small windows, and what is off by default switched on."""
+    for told in conformance().values():
+        for name, value in told.environment.items():
+            patch.setenv(name, value)
 
 
 _INGESTED_AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from connectors.simulation.faults import Fault, kinds_of
 from connectors.simulation.vendors import simulators
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed, by_id, conformance
+from tests.connectors.simulated import Followed, by_id, conformance, set_environment
 from vitals.errors import FatalError, UserError
 from vitals.settings import Settings
 
@@ -61,10 +61,12 @@ def brought(loaded: dict[str, Followed]) -> dict[str, Any]:
 def clean(world: World) -> dict[str, dict[str, Any]]:
     """What each connector brings when nothing goes wrong."""
     found = {}
-    for name in SIMULATED:
-        stage = Stage(world)
-        found[name] = brought(load(stage.streams(name)))
-        stage.transport.finish()
+    with pytest.MonkeyPatch.context() as patch:
+        set_environment(patch)
+        for name in SIMULATED:
+            stage = Stage(world)
+            found[name] = brought(load(stage.streams(name)))
+            stage.transport.finish()
     return found
 
 
@@ -78,7 +80,8 @@ def test_streams_say_what_they_are(name: str, world: World, stage_of: StageOf) -
     assert streams
     for stream in streams.values():
         assert stream.source == module.NAME == stream.name.partition(".")[0]
-        assert stream.topics == module.topics
+        assert stream.topics
+    assert {topic for stream in streams.values() for topic in stream.topics} == set(module.topics)
 
 
 @pytest.mark.parametrize("name", SIMULATED)

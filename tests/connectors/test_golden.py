@@ -1,5 +1,6 @@
 """Every golden pair beside a connector."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -9,16 +10,19 @@ from connectors.catalogue import connector_modules
 from connectors.contract import Stream
 from connectors.simulation.vendors import simulators
 from tests.connectors import golden
-from tests.connectors.simulated import SIMULATOR_URL, conformance
+from tests.connectors.simulated import SIMULATOR_URL, conformance, set_environment
 from vitals.settings import Settings
 
 SIMULATED = tuple(simulators())
 
 
 @pytest.fixture(scope="module")
-def streams() -> dict[str, Stream]:
+def streams() -> Iterator[dict[str, Stream]]:
+    """Every stream, those too that are off unless a setting asks for them."""
     settings = Settings(simulator_url=SIMULATOR_URL)
-    return {stream.name: stream for name in SIMULATED for stream in connector_modules()[name].create(settings)}
+    with pytest.MonkeyPatch.context() as patch:
+        set_environment(patch)
+        yield {stream.name: stream for name in SIMULATED for stream in connector_modules()[name].create(settings)}
 
 
 @pytest.mark.parametrize("path", golden.files(), ids=lambda path: f"{path.parent.parent.name}/{path.stem}")

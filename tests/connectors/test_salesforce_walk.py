@@ -9,15 +9,18 @@ import pytest
 
 from connectors.http import VendorHttp, Wire
 from connectors.salesforce.client import SalesforceClient, SalesforceToken, literal
+from connectors.simulation.crm_records import rows
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id, count
 from vitals.errors import FatalError, RetriableError
+from vitals.events import account_id
 
 StageOf = Callable[..., Stage]
 ACCOUNTS = "salesforce.accounts"
+OPPORTUNITIES = "salesforce.opportunities"
 
 
 def test_thousands_of_records_with_one_modification_time_are_each_read_once(
@@ -77,7 +80,100 @@ def test_deleting_and_undeleting_are_told(world: World, stage_of: StageOf) -> No
         followed.catch_up()
         assert followed.profiles[-1].crm_id == account.crm_id
         assert followed.profiles[-1].deleted is deleted
-    assert [event.kind for event in followed.events[-2:]] == ["crm.account_deleted", "crm.account_updated"]
+    assert [event.kind for event in followed.events[-2:]] == ["crm.account_deleted", "crm.account_restored"]
+
+
+def test_a_deletion_is_told_once_and_read_again_it_is_the_same(world: World, stage_of: StageOf) -> None:
+    stage, account = stage_of(world), world.accounts[3]
+    followed = Followed(stage.streams("salesforce")[ACCOUNTS]).catch_up()
+    told = len(followed.events)
+    for change in ({"deleted": True}, {"plan": "Changed in the bin"}, {"deleted": False}, {"plan": "Growth"}):
+        stage.advance_to(stage.simulation.clock.now() + 90)
+        stage.simulation.inject(Injection("account_changed", account=account.crm_id, **change))
+        for _ in range(2):
+            stage.advance_to(stage.simulation.clock.now() + 30)
+            followed.catch_up()
+    kinds = [event.kind for event in followed.events[told:]]
+    assert kinds == ["crm.account_deleted", "crm.account_restored", "crm.account_updated"]
+    # Everything is forgotten about an account that has come back and gone on.
+    assert not [entry for entry in followed.state if entry.startswith("deleted/")]
+
+
+def test_a_merge_names_the_survivor_and_hands_it_the_opportunity(world: World, stage_of: StageOf) -> None:
+    stage, taken, survivor = stage_of(world), world.accounts[3], world.accounts[5]
+    streams = stage.streams("salesforce")
+    accounts, opportunities = Followed(streams[ACCOUNTS]).catch_up(), Followed(streams[OPPORTUNITIES]).catch_up()
+    stage.advance_to(stage.simulation.clock.now() + 60)
+    stage.simulation.inject(Injection("account_changed", account=taken.crm_id, merged_into=survivor.crm_id))
+    stage.advance_to(stage.simulation.clock.now() + 60)
+    told = accounts.catch_up().events[-1]
+    assert (told.kind, told.account_id) == ("crm.account_deleted", account_id(f"crm:account:{taken.crm_id}"))
+    assert told.properties == {"merged_into": f"crm:account:{survivor.crm_id}"}
+    assert accounts.profiles[-1].deleted
+    seen = len(opportunities.events)
+    moved = [raw.body for raw in opportunities.catch_up().objects if raw.body["AccountId"] == survivor.crm_id]
+    assert len({body["Id"] for body in moved}) == len(moved) == 2, "its own and the other's"
+    assert len(opportunities.events) == seen, "that an opportunity moves is no deletion and no second winning"
+
+
+def test_an_opportunity_goes_and_comes_with_its_account(world: World, stage_of: StageOf) -> None:
+    stage, account = stage_of(world), world.accounts[3]
+    followed = Followed(stage.streams("salesforce")[OPPORTUNITIES]).catch_up()
+    for deleted in (True, False):
+        stage.advance_to(stage.simulation.clock.now() + 600)
+        stage.simulation.inject(Injection("account_changed", account=account.crm_id, deleted=deleted))
+        stage.advance_to(stage.simulation.clock.now() + 60)
+        followed.catch_up()
+    assert [event.kind for event in followed.events[-2:]] == ["crm.opportunity_deleted", "crm.opportunity_restored"]
+
+
+def test_cases_tell_of_the_tickets_what_a_help_desk_tells(
+    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITALS_SALESFORCE_CASES", "true")
+    stage = stage_of(world)
+    cases = Followed(stage.streams("salesforce")["salesforce.cases"]).catch_up()
+    stage.advance_to(stage.simulation.clock.now() + 90)  # Zendesk holds back the last minute
+    tickets = Followed(stage.streams("zendesk")["zendesk.tickets"]).catch_up()
+    stage.advance_to(stage.simulation.clock.now() + 10)
+    cases.catch_up()
+
+    def told(followed: Followed) -> list[tuple[str, str, datetime, object]]:
+        return sorted((one.kind, one.account_id, one.event_time, one.value) for one in followed.events)
+
+    assert told(cases) == told(tickets)
+    assert cases.stream.topics == ("events.support",)
+
+
+@pytest.mark.parametrize(("enabled", "asked", "there"), [
+    ("salesforce,zendesk", "", False),
+    ("salesforce", "", True),
+    ("salesforce,stripe", "", True),
+    ("salesforce,zendesk", "true", True),
+    ("salesforce", "false", False),
+])  # fmt: skip
+def test_cases_are_read_where_no_help_desk_is(
+    enabled: str, asked: str, there: bool, world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if asked:
+        monkeypatch.setenv("VITALS_SALESFORCE_CASES", asked)
+    stage = stage_of(world)
+    stage.settings = stage.settings.model_copy(update={"connectors": enabled})
+    assert ("salesforce.cases" in stage.streams("salesforce")) is there
+
+
+def test_each_done_task_is_one_activity_of_its_account(world: World, stage_of: StageOf) -> None:
+    stage = stage_of(world)
+    followed = Followed(stage.streams("salesforce")["salesforce.activities"]).catch_up()
+    for _ in range(5):
+        stage.advance_to(stage.simulation.clock.now() + 6 * 86_400)
+        followed.catch_up()
+    tasks = rows(world, "Task", int(stage.simulation.clock.now()) - 5, deleted=True)
+    done = {(row["AccountId"], row["CompletedDateTime"]) for row in tasks if row["IsClosed"]}
+    assert len(done) > 300
+    assert {account_id(f"crm:account:{crm_id}") for crm_id, _ in done} == {one.account_id for one in followed.events}
+    assert len(followed.events) == len(by_id(followed.events)) == len(done)
+    assert {one.properties["activity"] for one in followed.events} == {"call", "email", "task"}
 
 
 def test_the_daily_limit_parks_the_stream_and_the_other_one_does_not(world: World, stage_of: StageOf) -> None:

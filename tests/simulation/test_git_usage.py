@@ -20,7 +20,13 @@ END = epoch("2024-03-01")
 
 def test_counts_of_the_mapping(git_world: World) -> None:
     counts = declared(git_world, END)
-    assert counts["salesforce"] == {"accounts": 244, "opportunities": 244, "users": 8}
+    assert counts["salesforce"] == {
+        "accounts": 244,
+        "opportunities": 244,
+        "users": 8,
+        "cases": counts["zendesk"]["tickets"],
+        "activities": 18_069,
+    }
     assert counts["mixpanel"] == {"events": 51_047, "events_of_accounts": 50_312, "events_of_unknown": 735}
     assert counts["zendesk"]["tickets"] == counts["zendesk"]["solved_tickets"] == 36_911
     assert counts["stripe"]["invoices"] == counts["stripe"]["paid_invoices"] == 2_172

@@ -1,0 +1,62 @@
+"""Salesforce tasks to what account managers did for an account. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from connectors.contract import Mapped, MappedEvent, RawObject, State
+from connectors.fields import account_identity, full_id, iso, iso_instant, required, text
+from connectors.promises import is_new
+from connectors.salesforce.mapping import OVERLAP, midnight
+
+TASK_FIELDS = ("IsClosed", "WhatId")
+TASK_OPTIONAL = ("AccountId", "TaskSubtype", "Status", "Priority", "ActivityDate", "CompletedDateTime", "IsArchived")
+
+_ACCOUNT_PREFIX = "001"
+
+
+def map_task(raw: RawObject, state: State) -> Mapped:
+    """`crm.activity_logged` once a task of an account is done: what is only planned has touched nobody.
+
+    An organisation that does not show CompletedDateTime tells only the day that the task was due, which can be edited.
+    There the entry `done/<id>` remembers that it has been told, until the task is open again.
+
+    Raises:
+        BadRecordError: a field that every task has is missing or malformed.
+    """
+    record = raw.body
+    task_id = full_id(str(required(record, "Id")))
+    created_at = iso_instant(required(record, "CreatedDate"), "CreatedDate")
+    modified_at = iso_instant(required(record, "SystemModstamp"), "SystemModstamp")
+    account, entry = _account(record), f"done/{task_id}"
+    # Leads' and people's own tasks are nothing that an account has received.
+    if account is None or record.get("IsDeleted"):
+        return Mapped()
+    if not record.get("IsClosed"):
+        return Mapped(state={entry: None} if entry in state else {})
+
+    def logged(at: datetime) -> MappedEvent:
+        return MappedEvent(
+            kind="crm.activity_logged",
+            object_type="Task",
+            source_id=task_id,
+            event_time=at,
+            account_ref=account_identity(account),
+            occurrence=iso(at),
+            properties={"activity": (text(record.get("TaskSubtype")) or "task").lower()},
+        )
+
+    if record.get("CompletedDateTime") is not None:
+        done_at = iso_instant(record["CompletedDateTime"], "CompletedDateTime")
+        return Mapped(events=(logged(done_at),) if is_new(done_at, modified_at, state, OVERLAP) else ())
+    if entry in state:
+        return Mapped()
+    due = record.get("ActivityDate")
+    at = created_at if due is None else min(midnight(due, "ActivityDate"), modified_at)
+    return Mapped(events=(logged(at),), state={entry: iso(at)})
+
+
+def _account(record: Mapping[str, Any]) -> str | None:
+    """The account that Salesforce derives, else the one that the task is about."""
+    named = text(record.get("AccountId")) or text(record.get("WhatId")) or ""
+    return full_id(named) if named.startswith(_ACCOUNT_PREFIX) else None

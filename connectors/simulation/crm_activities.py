@@ -1,0 +1,92 @@
+"""What account managers do with their accounts, as Salesforce tasks: a call, an e-mail or a visit about once a month.
+
+No data set tells of it, so every world has the same made-up rule: drawn from the account and the number of the task,
+and independent of how the account is doing. A task is opened, and closed when it is done.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from connectors.simulation.calendar import DAY, iso_day
+from connectors.simulation.identifiers import hashed, salesforce_id
+from connectors.simulation.soql import Fields, Row, datetime_text
+from connectors.simulation.world import Account, World
+
+TASK_FIELDS: Fields = {
+    "Id": "id",
+    "IsDeleted": "boolean",
+    "WhoId": "reference",
+    "WhatId": "reference",
+    "AccountId": "reference",
+    "Subject": "string",
+    "Status": "picklist",
+    "Priority": "picklist",
+    "ActivityDate": "date",
+    "TaskSubtype": "picklist",
+    "IsClosed": "boolean",
+    "CompletedDateTime": "datetime",
+    "OwnerId": "reference",
+    "IsArchived": "boolean",
+}
+
+_EVERY = 30 * DAY
+_SPREAD = 12 * DAY
+_SUBTYPES = ("Call", "Email", "Task")
+_SUBJECTS = {"Call": "Check-in call", "Email": "E-mail: how is it going?", "Task": "Visit"}
+
+
+def task_rows(world: World, now: int) -> list[Row]:
+    """Every task that is there at `now`, as it then is."""
+    return [
+        done if done_at <= now else opened
+        for account in world.accounts
+        for opened_at, done_at, opened, done in _tasks(account, world.history_end)
+        # Whoever is looked after no longer gets no new task.
+        if opened_at <= now and not _gone(account, opened_at)
+    ]
+
+
+def _gone(account: Account, at: int) -> bool:
+    deleted = [change.deleted for change in account.changes if change.at <= at and change.deleted is not None]
+    return bool(deleted) and bool(deleted[-1])
+
+
+@lru_cache(maxsize=10_000)
+def _tasks(account: Account, history_end: int) -> tuple[tuple[int, int, dict[str, Any], dict[str, Any]], ...]:
+    """(opened at, done at, record while open, record when done) until two years after the history."""
+    found = []
+    for number in range(max(0, (history_end + 730 * DAY - account.first_activity_at) // _EVERY)):
+        drawn = hashed(f"task:{account.external_id}:{number}")
+        opened_at = account.first_activity_at + number * _EVERY + drawn % _SPREAD
+        done_at = opened_at + 3_600 + drawn // _SPREAD % (6 * DAY)
+        subtype = _SUBTYPES[drawn % len(_SUBTYPES)]
+        opened = {
+            "Id": salesforce_id("00T", f"task:{account.external_id}:{number}"),
+            "IsDeleted": False,
+            "WhoId": None,
+            "WhatId": account.crm_id,
+            "AccountId": account.crm_id,
+            "Subject": _SUBJECTS[subtype],
+            "Status": "Not Started",
+            "Priority": "Normal",
+            "ActivityDate": iso_day(opened_at + 7 * DAY),
+            "TaskSubtype": subtype,
+            "IsClosed": False,
+            "CompletedDateTime": None,
+            "OwnerId": account.owner.user_id,
+            "IsArchived": False,
+            "CreatedDate": datetime_text(opened_at),
+            "LastModifiedDate": datetime_text(opened_at),
+            "SystemModstamp": datetime_text(opened_at),
+        }
+        written = datetime_text(done_at)
+        done = {
+            **opened,
+            "Status": "Completed",
+            "IsClosed": True,
+            "CompletedDateTime": written,
+            "LastModifiedDate": written,
+            "SystemModstamp": written,
+        }
+        found.append((opened_at, done_at, opened, done))
+    return tuple(found)
