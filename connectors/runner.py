@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import Counter, Gauge
 
+from connectors import drift
 from connectors.contract import Delivery, Page, Stream
 from connectors.fates import COUNTS, SeenIds, SetAside, map_page, new_counts, settle
 from connectors.identities import IdentityIndex
@@ -138,6 +139,7 @@ class StreamRunner:
         writer = run.writer
         outcome, unresolved, _ = map_page(self._stream, page, writer.state)
         outcome.set_aside.extend(refused)
+        drifted = drift.note(page.objects, writer.state, outcome.updates, self._clock.now())
         resolve = self._identities.resolve
         unknown = [item.event for item in unresolved if resolve(item.event.account_ref) is None]
         if unknown and not self._stream.identity_source:
@@ -164,6 +166,7 @@ class StreamRunner:
             new_counts(writer.state.get(COUNTS, {}), outcome),
             identity_source=self._stream.identity_source,
         )
+        drift.report(self._stream.name, drifted)
         PAGES.labels(self._stream.name).inc()
         EVENTS.labels(self._stream.name, "published").inc(len(outcome.events))
         EVENTS.labels(self._stream.name, "set_aside").inc(len(outcome.set_aside))
