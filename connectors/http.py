@@ -277,6 +277,14 @@ class VendorHttp:
         """Seconds until so many requests of a pace would not wait for it."""
         return self._paces[pace].ready_in(requests) if pace in self._paces else 0.0
 
+    def pause(self, seconds: float) -> None:
+        """Waits, for example for a job at the vendor; `close` ends it.
+
+        Raises:
+            RetriableError: the client was closed.
+        """
+        self._sleep(seconds)
+
     def close(self) -> None:
         """Ends waits and closes connections."""
         self._closed.set()

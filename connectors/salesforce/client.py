@@ -1,31 +1,35 @@
-"""Salesforce REST: a token by client credentials, describe, and queries that also see deleted records."""
+"""Salesforce REST: describe, and queries that also see deleted records."""
 
 import re
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import orjson
+from prometheus_client import Gauge
 
-from connectors.http import Outcome, TokenAuthorization, VendorHttp, Verdict
+from connectors.http import Outcome, VendorHttp, Verdict
+from connectors.salesforce.oauth import SalesforceToken
 from vitals.errors import FatalError, RetriableError
 
 API_VERSION = "v67.0"
 """Pinned: fields and limits change with the version."""
 
+USED = Gauge("vitals_salesforce_daily_requests_used", "Requests of the organisation in the last 24 hours.")
+ALLOWED = Gauge("vitals_salesforce_daily_requests_allowed", "Requests that the organisation may send in 24 hours.")
+
 _DAILY_LIMIT_SECONDS = 900.0
 _CONCURRENT_SECONDS = 5.0
-# Share of the organisation's daily requests after which this connector leaves the rest to others.
-_POLITE_SHARE = 0.8
 _USAGE = re.compile(r"api-usage=(\d+)/(\d+)")
-_REFUSED_TOKEN = "Salesforce refuses the client credentials ({reason}): check VITALS_SALESFORCE_CLIENT_ID and _SECRET."  # noqa: S105
 
 
 def classify(response: httpx.Response) -> Verdict | None:
     """Salesforce says with 403 what others say with 429; the error code tells it from a missing permission."""
-    codes = error_codes(response) if response.status_code >= 400 else set()
+    codes = error_codes(response.content) if response.status_code >= 400 else set()
     if "REQUEST_LIMIT_EXCEEDED" in codes:
         concurrent = "Concurrent" in response.text
         return Verdict(Outcome.AGAIN, _CONCURRENT_SECONDS if concurrent else _DAILY_LIMIT_SECONDS)
@@ -36,43 +40,61 @@ def classify(response: httpx.Response) -> Verdict | None:
     return None
 
 
-def error_codes(response: httpx.Response) -> set[str]:
+def error_codes(answer: bytes | str) -> set[str]:
     """Error codes of an answer: data errors are an array, token errors an object, errors of an edge HTML or nothing."""
     try:
-        body = orjson.loads(response.content)
+        body = orjson.loads(answer)
     except orjson.JSONDecodeError:
         return set()
     errors = body if isinstance(body, list) else [body]
     return {str(one.get("errorCode") or one.get("error")) for one in errors if isinstance(one, dict)}
 
 
-class SalesforceToken:
-    """Access tokens by client credentials, and the instance that they are for. Shared by the connector's streams."""
+class FieldsChangedError(RetriableError):
+    """The query names a field that this user cannot read any more: the object is to be described again."""
 
-    def __init__(self, http: VendorHttp, url: str, client_id: str, client_secret: str) -> None:
-        self._http = http
-        self._url = url
-        self._form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        self.authorization = TokenAuthorization(self._obtain)
-        self._instance_url = ""
 
-    @property
-    def instance_url(self) -> str:
-        """Where the data is, as the token's answer says."""
-        self.authorization.header()
-        return self._instance_url
+class DailyShare:
+    """Leaves the rest of the organisation's day to others, for all streams of the process together.
 
-    def _obtain(self) -> str:
-        answer = self._http.send(
-            "POST", f"{self._url}/services/oauth2/token", form=self._form, tolerate=(400, 401, 403)
-        )
-        if answer.status != 200:
-            raise FatalError(_REFUSED_TOKEN.format(reason=" ".join(answer.body.split())[:200]))
-        try:
-            token, self._instance_url = str(answer.body["access_token"]), str(answer.body["instance_url"]).rstrip("/")
-        except (KeyError, TypeError) as error:
-            raise RetriableError("Salesforce's token answer has no access_token or instance_url.") from error
-        return token
+    Above the polite share, one query in a quarter of an hour shows whether there is more again.
+    """
+
+    def __init__(self, share: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._share = share
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._spent = ""
+        self._until = float("-inf")
+
+    def heed(self, headers: Mapping[str, str]) -> None:
+        """Takes in how much of the day is used."""
+        usage = _USAGE.search(headers.get("sforce-limit-info", ""))
+        if usage is None:
+            return
+        used, allowed = int(usage[1]), int(usage[2])
+        USED.set(used)
+        ALLOWED.set(allowed)
+        with self._lock:
+            if used > self._share * allowed:
+                self._spent = f"{used} of the day's {allowed}"
+                self._until = self._monotonic() + _DAILY_LIMIT_SECONDS
+            else:
+                self._until = float("-inf")
+
+    def leave(self) -> None:
+        """Passes while there is some of the share left.
+
+        Raises:
+            RetriableError: with the seconds after which one stream may look again.
+        """
+        with self._lock:
+            wait = self._until - self._monotonic()
+            if wait > 0:
+                raise RetriableError(f"Salesforce: {self._spent} requests are used.", wait)
+            if self._until > float("-inf"):
+                # This one looks; the others wait for what it sees.
+                self._until = self._monotonic() + _DAILY_LIMIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +106,64 @@ class Records:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Types of the fields of an object that this user may read, without those that are made of others."""
+
+    fields: Mapping[str, str]
+    at: datetime
+
+
 class SalesforceClient:
     """The calls that the streams need."""
 
-    def __init__(self, http: VendorHttp, token: SalesforceToken, polite_share: float = _POLITE_SHARE) -> None:
+    def __init__(self, http: VendorHttp, token: SalesforceToken, share: DailyShare) -> None:
         self._http = http
         self._token = token
-        self._polite_share = polite_share
-        self._spent: str | None = None
+        self._share = share
 
     def now(self) -> datetime:
         """Salesforce's time, from the version list, which counts against no limit."""
         return self._http.time(f"{self._token.instance_url}/services/data/")
 
-    def fields(self, object_name: str) -> frozenset[str]:
-        """Fields of an object that this user may read."""
-        answer = self._http.get(f"{self._data}/sobjects/{object_name}/describe", pace="data")
-        return frozenset(str(field["name"]) for field in answer.body["fields"])
+    def describe(self, object_name: str) -> Described:
+        """Fields of an object that this user may read, with their types."""
+        answer = self._http.get(f"{self.place}/sobjects/{object_name}/describe", pace="data")
+        fields = answer.body["fields"]
+        # A person's Name is kept although it is made of others; addresses come as their parts, files not at all.
+        made = {field.get("compoundFieldName") for field in fields} - {"Name", None}
+        kept = {
+            str(field["name"]): str(field["type"])
+            for field in fields
+            if field["name"] not in made and field["type"] not in ("address", "location", "base64")
+        }
+        return Described(kept, answer.at)
+
+    def count(self, object_name: str, condition: str) -> int:
+        """How many records meet a condition, deleted ones among them."""
+        self._share.leave()
+        asked = {"q": f"SELECT COUNT() FROM {object_name} WHERE {condition}"}  # noqa: S608 - SOQL reads only
+        answer = self._http.get(f"{self.place}/queryAll", asked, pace="data")
+        self._share.heed(answer.headers)
+        return int(answer.body["totalSize"])
 
     def query_all(self, soql: str, limit: int) -> Records:
         """Records of a query with `LIMIT limit`, deleted ones among them.
 
         The batch may be shorter than the limit. Its locator is not followed: a locator is server state that expires,
         while a keyset goes on from any record.
+
+        Raises:
+            FieldsChangedError: a field is not there any more.
         """
-        self._leave_share()
-        answer = self._http.get(f"{self._data}/queryAll", {"q": f"{soql} LIMIT {limit}"}, pace="data")
-        usage = _USAGE.search(answer.headers.get("sforce-limit-info", ""))
-        if usage and int(usage[1]) > self._polite_share * int(usage[2]):
-            self._spent = f"{usage[1]} of the day's {usage[2]}"
+        self._share.leave()
+        asked = {"q": f"{soql} LIMIT {limit}"}
+        answer = self._http.get(f"{self.place}/queryAll", asked, pace="data", tolerate=(400,))
+        self._share.heed(answer.headers)
+        if answer.status != 200:
+            if "INVALID_FIELD" in error_codes(answer.body):
+                raise FieldsChangedError(f"Salesforce: {answer.body[:300]}")
+            raise FatalError(f"Salesforce refuses a query: {answer.body[:300]}")
         given = answer.body["records"]
         once = {str(record["Id"]): record for record in given}
         return Records(tuple(once.values()), bool(answer.body["done"]) and len(given) < limit, answer.at)
@@ -122,14 +173,9 @@ class SalesforceClient:
         self._http.close()
 
     @property
-    def _data(self) -> str:
+    def place(self) -> str:
+        """Where the pinned version's resources are."""
         return f"{self._token.instance_url}/services/data/{API_VERSION}"
-
-    def _leave_share(self) -> None:
-        """Above the polite share of the day, one query in a quarter of an hour shows whether there is more again."""
-        spent, self._spent = self._spent, None
-        if spent is not None:
-            raise RetriableError(f"Salesforce: {spent} requests are used.", _DAILY_LIMIT_SECONDS)
 
 
 def literal(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Salesforce: accounts, which are the identities of this installation, opportunities, activities, and cases if asked."""
+"""Salesforce: accounts, which are the identities of this installation, opportunities, activities and cases."""
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -6,12 +6,15 @@ from pydantic_settings import SettingsConfigDict
 from connectors.catalogue import connector_modules
 from connectors.contract import Stream
 from connectors.http import VendorHttp, Wire
+from connectors.kept_token import KeptToken
 from connectors.pace import Pace
 from connectors.salesforce.activity_mapping import TASK_FIELDS, TASK_OPTIONAL, map_task
+from connectors.salesforce.bulk import BulkJobs
 from connectors.salesforce.case_mapping import CASE_FIELDS, CASE_OPTIONAL, map_case
-from connectors.salesforce.client import SalesforceClient, SalesforceToken, classify
+from connectors.salesforce.client import DailyShare, SalesforceClient, classify
 from connectors.salesforce.mapping import map_account, map_opportunity
-from connectors.salesforce.stream import WalkedObject, WalkStream
+from connectors.salesforce.oauth import ClientCredentials, Grant, JwtBearer, RefreshToken, SalesforceToken
+from connectors.salesforce.stream import Reading, WalkedObject, WalkStream
 from connectors.simulation.credentials import Credentials
 from connectors.vendor_settings import VendorSettings
 from vitals.settings import Settings
@@ -57,15 +60,34 @@ CASES = WalkedObject(
 
 
 class SalesforceSettings(VendorSettings):
-    """Settings of this connector."""
+    """Settings of this connector. The kind of credentials that is given decides how tokens are asked for."""
 
     model_config = SettingsConfigDict(env_prefix="VITALS_SALESFORCE_")
 
     url: str = Field("", description="My Domain address, such as https://northwind.my.salesforce.com.")
-    client_id: str = Field("", description="Consumer key of the external client app, with client credentials enabled.")
+    client_id: str = Field("", description="Consumer key of the external client app.")
     client_secret: SecretStr = Field(SecretStr(""), description="Consumer secret of the external client app.")
+    refresh_token: SecretStr = Field(
+        SecretStr(""), description="Refresh token of a user who authorized the app; empty: client credentials."
+    )
+    username: str = Field("", description="User for whom assertions are signed with the private key.")
+    private_key: SecretStr = Field(
+        SecretStr(""), description="RSA key in PEM form, whose certificate the app knows; empty: no assertions."
+    )
+    login_url: str = Field(
+        "https://login.salesforce.com", description="Audience of assertions; https://test.salesforce.com for a sandbox."
+    )
     requests_per_day: int = Field(
         50_000, gt=200, description="Requests that this connector may send in 24 hours, with pacing."
+    )
+    daily_share: float = Field(
+        0.8, gt=0, le=1, description="Share of the organisation's day above which the rest is left to others."
+    )
+    bulk_from: int = Field(
+        50_000, ge=0, description="Records of an object's first load from which a bulk job reads them; 0: never."
+    )
+    every_field: bool = Field(
+        True, description="Whether fields that no event needs are fetched too, for the raw objects."
     )
     activities: bool = Field(True, description="Whether done tasks are read as activities of accounts.")
     cases: bool | None = Field(
@@ -80,15 +102,18 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
         UserError: a setting is missing or wrong.
     """
     own = SalesforceSettings.load()
-    url, client_id, client_secret = own.url, own.client_id, own.client_secret.get_secret_value()
     if settings.simulator_url:
         demo = Credentials()
-        url = f"{settings.simulator_url.rstrip('/')}/{NAME}"
-        client_id, client_secret = demo.salesforce_client_id, demo.salesforce_client_secret
-    else:
-        own.require("url", "client_id", "client_secret")
-    token = SalesforceToken(VendorHttp(NAME, wire=wire), url.rstrip("/"), client_id, client_secret)
+        own = own.model_copy(
+            update={
+                "url": f"{settings.simulator_url.rstrip('/')}/{NAME}",
+                "client_id": demo.salesforce_client_id,
+                "client_secret": SecretStr(demo.salesforce_client_secret),
+            }
+        )
+    token = SalesforceToken(VendorHttp(NAME, wire=wire), own.url.rstrip("/"), _grant(own, settings))
     paces = {"data": Pace(own.requests_per_day, _DAY_SECONDS, burst=100)} if settings.vendor_pacing else {}
+    share, reading = DailyShare(own.daily_share), Reading(own.bulk_from, own.every_field)
     streams: list[Stream] = []
     for walked in _walked(own, settings):
         http = VendorHttp(
@@ -99,8 +124,21 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
             wire=wire,
             headers={"Sforce-Query-Options": "batchSize=1000"},
         )
-        streams.append(WalkStream(SalesforceClient(http, token), walked))
+        streams.append(WalkStream(SalesforceClient(http, token, share), BulkJobs(http, token), walked, reading))
     return streams
+
+
+def _grant(own: SalesforceSettings, settings: Settings) -> Grant:
+    secret = own.client_secret.get_secret_value()
+    if own.refresh_token.get_secret_value():
+        own.require("url", "client_id", "client_secret")
+        kept = KeptToken(settings.state_dir / "tokens" / f"{NAME}.json", own.refresh_token.get_secret_value())
+        return RefreshToken(own.client_id, secret, kept)
+    if own.private_key.get_secret_value():
+        own.require("url", "client_id", "username")
+        return JwtBearer(own.client_id, own.username, own.private_key.get_secret_value(), own.login_url)
+    own.require("url", "client_id", "client_secret")
+    return ClientCredentials(own.client_id, secret)
 
 
 def _walked(own: SalesforceSettings, settings: Settings) -> list[WalkedObject]:

@@ -2,18 +2,23 @@
 
 import base64
 import binascii
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import jwt
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connectors.salesforce.bulk_simulator import FAULTS as BULK_FAULTS
+from connectors.salesforce.bulk_simulator import BulkSimulator
 from connectors.simulation.calendar import DAY, epoch
+from connectors.simulation.credentials import Credentials
 from connectors.simulation.crm_records import KEY_PREFIXES, RECYCLE_BIN_SECONDS, SCHEMAS, rows
 from connectors.simulation.gate import VendorFront, VendorGate, base_url, source_now, vendor_path
 from connectors.simulation.identifiers import base62, salesforce_id
@@ -27,6 +32,8 @@ NAME = "salesforce"
 FAULTS: Mapping[str, str] = {
     "locator_expired": "400 INVALID_QUERY_LOCATOR for a nextRecordsUrl",
     "concurrent": "403 REQUEST_LIMIT_EXCEEDED of the concurrency limit",
+    "field_removed": "400 INVALID_FIELD for the last field of the query",
+    **BULK_FAULTS,
 }
 """Kinds of fault that only this vendor has."""
 
@@ -38,6 +45,8 @@ _SMALLEST_BATCH = 200
 _LOCATOR_SECONDS = 2 * DAY
 _OPEN_LOCATORS = 50
 _TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
+_JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_ASSERTION_SECONDS = 300
 
 
 def error(status: int, code: str, message: str) -> JSONResponse:
@@ -82,26 +91,32 @@ class SalesforceSimulator:
         self._locators: OrderedDict[str, tuple[int, Query, list[Row]]] = OrderedDict()
 
     async def token(self, request: Request) -> Response:
-        """`POST /services/oauth2/token`: client credentials and refresh."""
+        """`POST /services/oauth2/token`: client credentials, refresh with rotation where it is on, and assertions."""
         form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-        known = self._simulation.credentials
-        client_id, secret = _basic(request) or (form.get("client_id", ""), form.get("client_secret", ""))
-        if client_id != known.salesforce_client_id:
-            return _token_error("invalid_client_id", "client identifier invalid")
-        if secret != known.salesforce_client_secret:
-            return _token_error("invalid_client", "invalid client credentials")
-        grant = form.get("grant_type")
-        if grant not in ("client_credentials", "refresh_token"):
-            return _token_error("unsupported_grant_type", "grant type not supported")
-        if grant == "refresh_token" and form.get("refresh_token") != known.salesforce_refresh_token:
-            return _token_error("invalid_grant", "expired access/refresh token")
+        known, tokens, grant = self._simulation.credentials, self._simulation.tokens, form.get("grant_type")
+        rotated = {}
+        if grant == _JWT_GRANT:
+            if refusal := _wrong_assertion(form.get("assertion", ""), known, base_url(request)):
+                return refusal
+        else:
+            client_id, secret = _basic(request) or (form.get("client_id", ""), form.get("client_secret", ""))
+            if client_id != known.salesforce_client_id:
+                return _token_error("invalid_client_id", "client identifier invalid")
+            if secret != known.salesforce_client_secret:
+                return _token_error("invalid_client", "invalid client credentials")
+            if grant not in ("client_credentials", "refresh_token"):
+                return _token_error("unsupported_grant_type", "grant type not supported")
+        if grant == "refresh_token":
+            if form.get("refresh_token") != tokens.refresh_token("salesforce", known.salesforce_refresh_token):
+                return _token_error("invalid_grant", "expired access/refresh token")
+            if known.salesforce_rotates_refresh_tokens:
+                rotated = {"refresh_token": tokens.rotate("salesforce", "5Aep861")}
         organization = salesforce_id("00D", self._simulation.world.name)
         runs_as = salesforce_id("005", "integration")
         return JSONResponse(
             {
-                "access_token": self._simulation.tokens.issue(
-                    "salesforce", f"{organization[:15]}!", _SESSION_SECONDS, sliding=True
-                ),
+                "access_token": tokens.issue("salesforce", f"{organization[:15]}!", _SESSION_SECONDS, sliding=True),
+                **rotated,
                 "signature": base64.b64encode(base62(str(source_now(request)), 32).encode()).decode(),
                 "scope": "api refresh_token",
                 "instance_url": base_url(request),
@@ -122,7 +137,7 @@ class SalesforceSimulator:
 
     async def describe(self, request: Request) -> Response:
         """`GET …/sobjects/{Object}/describe`."""
-        if refusal := self._refusal(request):
+        if refusal := self.refusal(request):
             return refusal
         name = request.path_params["name"]
         if name not in SCHEMAS:
@@ -153,12 +168,14 @@ class SalesforceSimulator:
 
     async def query(self, request: Request) -> Response:
         """`GET …/query?q=` and `…/queryAll?q=`, the latter with soft-deleted records."""
-        if refusal := self._refusal(request):
+        if refusal := self.refusal(request):
             return refusal
         try:
             query = parse(request.query_params.get("q", ""), SCHEMAS.get)
         except SoqlError as refused:
             return error(400, refused.code, str(refused))
+        if query.fields and self._simulation.faults.take("salesforce", vendor_path(request.scope), "field_removed"):
+            return error(400, "INVALID_FIELD", f"No such column '{query.fields[-1]}' on entity '{query.object_name}'.")
         deleted = request.url.path.rstrip("/").lower().endswith("queryall")
         found = run(query, rows(self._simulation.world, query.object_name, source_now(request), deleted=deleted))
         if query.count_only:
@@ -173,7 +190,7 @@ class SalesforceSimulator:
 
     async def more(self, request: Request) -> Response:
         """`GET …/query/{locator}-{offset}`, the next page of a result."""
-        if refusal := self._refusal(request):
+        if refusal := self.refusal(request):
             return refusal
         locator, _, offset = request.path_params["locator"].rpartition("-")
         opened_at, query, found = self._locators.get(locator, (None, None, None))
@@ -188,7 +205,7 @@ class SalesforceSimulator:
 
     async def deleted(self, request: Request) -> Response:
         """`GET …/sobjects/{Object}/deleted/?start=&end=`, at most 15 days back."""
-        if refusal := self._refusal(request):
+        if refusal := self.refusal(request):
             return refusal
         if request.path_params["name"] not in SCHEMAS:
             return error(404, "NOT_FOUND", "The requested resource does not exist")
@@ -215,12 +232,13 @@ class SalesforceSimulator:
 
     async def limits(self, request: Request) -> Response:
         """`GET …/limits`."""
-        if refusal := self._refusal(request):
+        if refusal := self.refusal(request):
             return refusal
         daily = self._front.daily
         return JSONResponse({"DailyApiRequests": {"Max": daily.count, "Remaining": daily.count - daily.used}})
 
-    def _refusal(self, request: Request) -> Response | None:
+    def refusal(self, request: Request) -> Response | None:
+        """The answer to a request without a session, of an unknown version, or above the concurrency limit."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme not in ("Bearer", "OAuth") or not self._simulation.tokens.accepts("salesforce", token):
             return self._front.unauthorized(request)
@@ -276,6 +294,26 @@ def _basic(request: Request) -> tuple[str, str] | None:
     return user, password
 
 
+def _wrong_assertion(assertion: str, known: Credentials, own_url: str) -> Response | None:
+    try:
+        claims = jwt.decode(
+            assertion,
+            known.salesforce_public_key,
+            algorithms=["RS256"],
+            audience=["https://login.salesforce.com", "https://test.salesforce.com", own_url],
+            options={"require": ["iss", "sub", "aud", "exp"]},
+        )
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return _token_error("invalid_grant", "invalid assertion")
+    if claims["exp"] > time.time() + _ASSERTION_SECONDS:
+        return _token_error("invalid_grant", "expiration in claim set must be within 5 minutes")
+    if claims["iss"] != known.salesforce_client_id:
+        return _token_error("invalid_client_id", "client identifier invalid")
+    if claims["sub"] != known.salesforce_username:
+        return _token_error("invalid_grant", "user hasn't approved this consumer")
+    return None
+
+
 def _token_error(code: str, description: str) -> JSONResponse:
     return JSONResponse({"error": code, "error_description": description}, 400)
 
@@ -312,5 +350,6 @@ def create_app(simulation: Simulation, daily_requests: int = _DAILY_REQUESTS) ->
         Route(f"{data}/sobjects/{{name}}/describe/", simulator.describe),
         Route(f"{data}/sobjects/{{name}}/deleted", simulator.deleted),
         Route(f"{data}/sobjects/{{name}}/deleted/", simulator.deleted),
+        *BulkSimulator(simulation, simulator.refusal, error).routes(data),
     ]
     return Starlette(routes=routes, middleware=[Middleware(VendorGate, front)])

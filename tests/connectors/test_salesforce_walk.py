@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from connectors.http import VendorHttp, Wire
-from connectors.salesforce.client import SalesforceClient, SalesforceToken, literal
+from connectors.salesforce.client import DailyShare, SalesforceClient, literal
+from connectors.salesforce.oauth import ClientCredentials, SalesforceToken
 from connectors.simulation.crm_records import rows
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
@@ -194,24 +195,44 @@ def test_both_streams_share_one_token(world: World, stage_of: StageOf) -> None:
     assert sum(request.url.path.endswith("/oauth2/token") for request in stage.transport.requests) == 1
 
 
-def answering(usage: str) -> SalesforceClient:
+def answering(usage: str, monotonic: Callable[[], float] = lambda: 0.0) -> SalesforceClient:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/token"):
             return httpx.Response(200, json={"access_token": "t", "instance_url": "http://instance.test/"})
         return httpx.Response(200, json={"records": [], "done": True}, headers={"Sforce-Limit-Info": usage})
 
     wire = Wire(transport=httpx.MockTransport(answer), sleep=lambda _seconds: None)
-    token = SalesforceToken(VendorHttp("salesforce", wire=wire), "http://login.test", "id", "secret")
-    return SalesforceClient(VendorHttp("salesforce", authorization=token.authorization, wire=wire), token)
+    token = SalesforceToken(VendorHttp("salesforce", wire=wire), "http://login.test", ClientCredentials("id", "secret"))
+    http = VendorHttp("salesforce", authorization=token.authorization, wire=wire)
+    return SalesforceClient(http, token, DailyShare(0.8, monotonic))
 
 
 def test_beyond_the_polite_share_one_query_in_a_while_goes_out() -> None:
-    client = answering("api-usage=81000/100000")
+    now = [0.0]
+    client = answering("api-usage=81000/100000", lambda: now[0])
     client.query_all("SELECT Id FROM Account", 10)
-    with pytest.raises(RetriableError, match="81000") as raised:
+    for waited, left in ((0.0, 900.0), (600.0, 300.0)):
+        now[0] = waited
+        with pytest.raises(RetriableError, match="81000") as raised:
+            client.query_all("SELECT Id FROM Account", 10)
+        assert raised.value.retry_after_seconds == left
+    now[0] = 901.0
+    client.query_all("SELECT Id FROM Account", 10)
+    with pytest.raises(RetriableError, match="81000"):
         client.query_all("SELECT Id FROM Account", 10)
-    assert raised.value.retry_after_seconds == 900.0
-    client.query_all("SELECT Id FROM Account", 10)
+
+
+def test_the_streams_of_a_process_share_the_day() -> None:
+    now = [0.0]
+    share = DailyShare(0.8, lambda: now[0])
+    share.heed({"sforce-limit-info": "api-usage=90000/100000"})
+    now[0] = 901.0
+    share.leave()
+    with pytest.raises(RetriableError):
+        share.leave()
+    share.heed({"sforce-limit-info": "api-usage=100/100000"})
+    share.leave()
+    share.leave()
 
 
 def test_below_the_polite_share_nothing_is_held_back() -> None:
@@ -227,7 +248,7 @@ def test_refused_client_credentials_say_what_to_check() -> None:
         )
 
     wire = Wire(transport=httpx.MockTransport(answer), sleep=lambda _seconds: None)
-    token = SalesforceToken(VendorHttp("salesforce", wire=wire), "http://login.test", "id", "secret")
+    token = SalesforceToken(VendorHttp("salesforce", wire=wire), "http://login.test", ClientCredentials("id", "secret"))
     with pytest.raises(FatalError, match=r"invalid_client_id.*VITALS_SALESFORCE_CLIENT_ID"):
         _ = token.instance_url
 
