@@ -118,6 +118,18 @@ def _ticket_solved(world: World, item: Injection) -> tuple[World, Ids]:
     return changed, {"ticket": item.ticket, "organization": organization_id(int(tickets.account[places[0]]))}
 
 
+def _ticket_deleted(world: World, item: Injection) -> tuple[World, Ids]:
+    tickets = world.tickets
+    places = np.flatnonzero(tickets.ticket_id == (item.ticket or 0))
+    if not len(places) or tickets.opened_at[places[0]] > item.at or item.ticket in world.deleted_tickets:
+        raise UserError(f"there is no ticket {item.ticket} to delete.")
+    ticket_id, account = int(tickets.ticket_id[places[0]]), int(tickets.account[places[0]])
+    # After its last change, also where both come within one second.
+    changed_at = [int(at[places[0]]) for at in (tickets.opened_at, tickets.solved_at) if at[places[0]] <= item.at]
+    changed = replace(world, deleted_tickets={**world.deleted_tickets, ticket_id: max(item.at, *changed_at) + 1})
+    return changed, {"ticket": ticket_id, "organization": organization_id(account)}
+
+
 def _feature_used(world: World, item: Injection) -> tuple[World, Ids]:
     events, row = world.events, -1 - item.number
     try:
@@ -174,6 +186,7 @@ KINDS: Mapping[str, Callable[[World, Injection], tuple[World, Ids]]] = {
     "seat_change": _seat_change,
     "ticket_opened": _ticket_opened,
     "ticket_solved": _ticket_solved,
+    "ticket_deleted": _ticket_deleted,
     "feature_used": _feature_used,
     "account_changed": _account_changed,
 }

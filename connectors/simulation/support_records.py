@@ -49,7 +49,7 @@ def ticket(world: World, versions: TicketVersions, version: int, api: str) -> di
         "raw_subject": subject,
         "description": subject,
         "priority": priority,
-        "status": "solved" if solved else "open",
+        "status": "deleted" if versions.deleted[version] else "solved" if solved else "open",
         "custom_status_id": 4001 if solved else 4002,
         "requester_id": requester,
         "submitter_id": requester,

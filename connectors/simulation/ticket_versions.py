@@ -1,6 +1,6 @@
 """Every state that a ticket passes through, in the order in which an incremental export gives them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ class Position(NamedTuple):
 class TicketVersions:
     """Columns sorted by (`since`, ticket id): a version holds from `since` until `superseded_at`.
 
-    `place` is the ticket's row in `World.tickets`; `solved` tells whether this version is the solved one.
+    `place` is the ticket's row in `World.tickets`; `solved` tells whether the ticket is solved in this version, and
+    `deleted` whether it is soft-deleted.
     """
 
     since: Ints
@@ -28,6 +29,7 @@ class TicketVersions:
     place: Ints
     superseded_at: Ints
     solved: Ints
+    deleted: Ints
 
     def page(self, after: Position, now: int, visible_until: int, size: int) -> tuple[list[int], bool]:
         """Versions in force at `now` that began after a position and by `visible_until`, and whether more follow."""
@@ -39,8 +41,8 @@ class TicketVersions:
         return current[:size].tolist(), len(current) > size
 
     def current(self, ticket_ids: Sequence[int], now: int) -> list[int]:
-        """The version in force at `now` of each of these tickets that is open by then."""
-        held = (self.since <= now) & (self.superseded_at > now)
+        """The version in force at `now` of each of these tickets that is there by then and not deleted."""
+        held = (self.since <= now) & (self.superseded_at > now) & (self.deleted == 0)
         return np.flatnonzero(held & np.isin(self.ticket_id, np.array(ticket_ids, dtype=np.int64))).tolist()
 
     def begun(self, first: int, last: int) -> list[int]:
@@ -49,19 +51,32 @@ class TicketVersions:
         return list(range(int(low), int(high)))
 
 
-def ticket_versions(tickets: Tickets) -> TicketVersions:
-    """The versions of every ticket: opened, and solved.
+def ticket_versions(tickets: Tickets, deleted_at: Mapping[int, int]) -> TicketVersions:
+    """The versions of every ticket: opened, solved, and deleted at the times given by ticket id.
 
-    A ticket that is solved no later than it is opened has one version, solved, from its opening on.
+    A ticket that is solved no later than it is opened has one version, solved, from its opening on. A deleted one has
+    no version after its deletion.
     """
     places = np.arange(len(tickets.ticket_id), dtype=np.int64)
+    gone_at = np.full(len(places), NEVER)
+    for place in np.flatnonzero(np.isin(tickets.ticket_id, np.fromiter(deleted_at, np.int64, len(deleted_at)))):
+        gone_at[place] = deleted_at[int(tickets.ticket_id[place])]
     twice = tickets.solved_at > tickets.opened_at
-    ends = twice & (tickets.solved_at < NEVER)
-    since = np.concatenate([tickets.opened_at, tickets.solved_at[ends]])
-    place = np.concatenate([places, places[ends]])
-    superseded_at = np.concatenate([np.where(twice, tickets.solved_at, NEVER), np.full(int(ends.sum()), NEVER)])
-    solved = np.concatenate([~twice, np.ones(int(ends.sum()), dtype=bool)]).astype(np.int64)
+    ends = twice & (tickets.solved_at < gone_at)
+    gone = gone_at < NEVER
+    since = np.concatenate([tickets.opened_at, tickets.solved_at[ends], gone_at[gone]])
+    place = np.concatenate([places, places[ends], places[gone]])
+    superseded_at = np.concatenate(
+        [np.where(ends, tickets.solved_at, gone_at), gone_at[ends], np.full(int(gone.sum()), NEVER)]
+    )
+    solved = np.concatenate([~twice, np.ones(int(ends.sum()), dtype=bool), (~twice | ends)[gone]]).astype(np.int64)
+    deleted = np.concatenate([np.zeros(len(places) + int(ends.sum()), dtype=np.int64), np.ones(int(gone.sum()))])
     order = np.lexsort((tickets.ticket_id[place], since))
     return TicketVersions(
-        since[order], tickets.ticket_id[place][order], place[order], superseded_at[order], solved[order]
+        since[order],
+        tickets.ticket_id[place][order],
+        place[order],
+        superseded_at[order],
+        solved[order],
+        deleted.astype(np.int64)[order],
     )

@@ -4,6 +4,7 @@ All times are epoch seconds, UTC. Everything here is immutable: what is visible 
 the world and that time, and an injected item gives a new world.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -163,3 +164,5 @@ class World:
     invoices: tuple[Invoice, ...]
     truth: tuple[TrueHealth, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    deleted_tickets: Mapping[int, int] = field(default_factory=dict)
+    """When each ticket that was deleted was."""

@@ -10,8 +10,9 @@ CONFORMANCE = Conformance(
         "billing.subscription_canceled",
         "billing.invoice_paid",
         "billing.payment_failed",
+        "billing.customer_deleted",
     ),
-    told_by_change=("billing.payment_failed",),
+    told_by_change=("billing.payment_failed", "billing.customer_deleted"),
     small_pages={
         "connectors.stripe.client.PER_REQUEST": 20,
         "connectors.stripe.stream.REQUESTS_A_PAGE": 2,

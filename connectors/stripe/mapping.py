@@ -86,7 +86,14 @@ def _map_live(event: Any, state: State) -> Mapped:
     kind, payload = required(event, "type"), required(required(event, "data"), "object")
     # The payload is rendered in the event's own API version; the object read again in the pinned one.
     current = event.get(FETCHED) or payload
-    if kind in ("customer.created", "customer.updated", "customer.deleted"):
+    if kind == "customer.deleted":
+        # The event carries the customer's last state; what is read again is a stub.
+        at = epoch_instant(required(event, "created"), "created")
+        linked = _map_customer(payload, state)
+        owner = {**payload, "customer": required(payload, "id")}
+        gone = _event("billing.customer_deleted", "customer", owner, {**state, **linked.state}, at)
+        return Mapped(events=(gone,), state=linked.state)
+    if kind in ("customer.created", "customer.updated"):
         return _map_customer(payload if current.get("deleted") else current, state)
     if kind == "customer.subscription.created":
         return Mapped(events=(_started(current, state),))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.contract import Mapped, MappedEvent, RawObject, State
+from connectors.deletions import Standing, standing
 from connectors.fields import account_identity, crm_account_id, epoch_instant, iso, iso_instant, required, text
 from connectors.promises import is_new, is_recent
 from vitals.errors import BadRecordError
@@ -14,6 +15,12 @@ TICKET = "ticket"
 ORGANIZATION = "organization"
 DELIVERED = "delivered"
 """Field that the stream adds to a ticket which a webhook brought ahead of the export."""
+
+_TICKET_KINDS = {Standing.DELETED: "support.ticket_deleted", Standing.RESTORED: "support.ticket_restored"}
+_ORGANIZATION_KINDS = {
+    Standing.DELETED: "support.organization_deleted",
+    Standing.RESTORED: "support.organization_restored",
+}
 
 MARGIN = timedelta(hours=1)
 """Zendesk hides a ticket for a minute after each change, so one that is changed soon after its opening first shows when
@@ -34,14 +41,16 @@ def organization_link(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def map_object(raw: RawObject, state: State) -> Mapped:
     """An organization's link, or a ticket's events: `support.ticket_opened`, and `support.ticket_solved` with the
-    seconds from the one to the other.
+    seconds from the one to the other. What is deleted or comes back gives `support.ticket_deleted`, `_restored`,
+    `support.organization_deleted`, `_restored`.
 
     Raises:
         BadRecordError: a field that every object of its type has is missing or malformed.
     """
     if raw.object_type == ORGANIZATION:
         entry = organization_entry(required(raw.body, "id"))
-        return Mapped(state={entry: organization_link(raw.body)})
+        told, entries = _deletion_of_organization(raw.body, state)
+        return Mapped(events=told, state={entry: organization_link(raw.body), **entries})
     return _map_ticket(raw.body, state)
 
 
@@ -87,7 +96,31 @@ def _map_ticket(ticket: Any, state: State) -> Mapped:
                 properties=properties | quality,
             )
         )
-    return Mapped(events=tuple(events))
+    found, entries = standing(ticket_id, version, state, deleted=ticket.get("status") == "deleted")
+    if found in _TICKET_KINDS:
+        events.append(event(_TICKET_KINDS[found], version, occurrence=iso(version)))
+    return Mapped(events=tuple(events), state=entries)
+
+
+def _deletion_of_organization(body: Mapping[str, Any], state: State) -> tuple[tuple[MappedEvent, ...], dict[str, Any]]:
+    """What becomes of an organization: its tickets keep it, and it keeps its account."""
+    organization_id, deleted_at = body["id"], body.get("deleted_at")
+    written = deleted_at or body.get("updated_at") or required(body, "created_at")
+    at = iso_instant(written, "deleted_at" if deleted_at else "updated_at")
+    found, entries = standing(f"organization/{organization_id}", at, state, deleted=deleted_at is not None)
+    if found not in _ORGANIZATION_KINDS:
+        return (), entries
+    told = MappedEvent(
+        kind=_ORGANIZATION_KINDS[found],
+        object_type=ORGANIZATION,
+        source_id=str(organization_id),
+        event_time=at,
+        account_ref=_account(
+            {"organization_id": organization_id}, {organization_entry(organization_id): organization_link(body)}
+        ),
+        occurrence=iso(at),
+    )
+    return (told,), entries
 
 
 def _solved_at(ticket: Mapping[str, Any], ticket_id: str) -> datetime | None:

@@ -42,16 +42,18 @@ _HIDDEN_SECONDS = 60
 _RECENT_SECONDS = 300
 
 
-_VERSIONS: WeakKeyDictionary[Simulation, tuple[Tickets, TicketVersions]] = WeakKeyDictionary()
+_VERSIONS: WeakKeyDictionary[
+    Simulation, tuple[Tickets, Mapping[int, int], TicketVersions]
+] = WeakKeyDictionary()
 
 
 def versions_of(simulation: Simulation) -> TicketVersions:
     """The versions of a simulation's present tickets, made anew only when these have changed."""
-    tickets = simulation.world.tickets
+    tickets, deleted = simulation.world.tickets, simulation.world.deleted_tickets
     kept = _VERSIONS.get(simulation)
-    if kept is None or kept[0] is not tickets:
-        kept = _VERSIONS[simulation] = (tickets, ticket_versions(tickets))
-    return kept[1]
+    if kept is None or kept[0] is not tickets or kept[1] is not deleted:
+        kept = _VERSIONS[simulation] = (tickets, deleted, ticket_versions(tickets, deleted))
+    return kept[2]
 
 
 class ZendeskFront(VendorFront):

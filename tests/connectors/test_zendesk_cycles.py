@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.http import VendorHttp, Wire
+from connectors.simulation.injection import Injection
 from connectors.simulation.world import NEVER, Tickets, World
 from connectors.zendesk.client import CursorRefusedError, ZendeskClient
 from connectors.zendesk.stream import TicketStream
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id, count
 from vitals.errors import FatalError
+from vitals.events import account_id
 
 StageOf = Callable[..., Stage]
 STREAM = "zendesk.tickets"
@@ -202,3 +204,34 @@ def test_a_full_second_does_not_hold_the_export(world: World) -> None:
     followed = Followed(TicketStream(ZendeskClient(http, "http://zendesk.test"))).catch_up()
     assert followed.state["org/1"]["external_id"] == "x"
     assert followed.promises[-1] is not None
+
+
+def test_a_deleted_ticket_is_told_once(world: World, stage_of: StageOf) -> None:
+    stage = stage_of(world)
+    followed = Followed(stage.streams("zendesk")[STREAM]).catch_up()
+    ticket_id = int(world.tickets.ticket_id[np.flatnonzero(world.tickets.opened_at < world.history_end)[3]])
+    told = len(followed.events)
+    stage.advance_to(world.history_end + 600)
+    stage.simulation.inject(Injection("ticket_deleted", ticket=ticket_id))
+    for _ in range(3):
+        stage.advance_to(stage.simulation.clock.now() + 90)
+        followed.catch_up()
+    gone = [event for event in followed.events[told:] if event.kind == "support.ticket_deleted"]
+    assert [int(event.event_time.timestamp()) for event in gone] == [int(world.history_end) + 601]
+    at_once = Followed(stage.streams("zendesk")[STREAM]).catch_up()
+    assert gone[0].event_id in by_id(at_once.events)
+
+
+def test_an_organization_that_goes_and_comes_back_keeps_its_account(world: World, stage_of: StageOf) -> None:
+    stage, account = stage_of(world), world.accounts[3]
+    followed = Followed(stage.streams("zendesk")[STREAM]).catch_up()
+    told = len(followed.events)
+    for deleted in (True, False):
+        stage.advance_to(stage.simulation.clock.now() + 600)
+        stage.simulation.inject(Injection("account_changed", account=account.crm_id, deleted=deleted))
+        for _ in range(2):
+            stage.advance_to(stage.simulation.clock.now() + 400)
+            followed.catch_up()
+    told_of = [event for event in followed.events[told:] if event.kind.startswith("support.organization_")]
+    assert [event.kind for event in told_of] == ["support.organization_deleted", "support.organization_restored"]
+    assert {event.account_id for event in told_of} == {account_id(f"crm:account:{account.crm_id}")}

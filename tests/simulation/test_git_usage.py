@@ -60,7 +60,7 @@ def test_ticket_ids_follow_first_visibility(git_world: World) -> None:
     assert (np.diff(tickets.opened_at) >= 0).all()
     assert (np.diff(tickets.ticket_id) == 1).all()
     assert int((tickets.opened_at > tickets.solved_at).sum()) == 98
-    versions = ticket_versions(tickets)
+    versions = ticket_versions(tickets, {})
     # Solved at once, or before it is opened: one version. Otherwise two.
     assert len(versions.since) == 2 * 36_911 - 98 - 151
 
