@@ -14,7 +14,7 @@ from connectors.salesforce.case_mapping import CASE_FIELDS, CASE_OPTIONAL, map_c
 from connectors.salesforce.client import DailyShare, SalesforceClient, classify
 from connectors.salesforce.mapping import map_account, map_opportunity
 from connectors.salesforce.oauth import ClientCredentials, Grant, JwtBearer, RefreshToken, SalesforceToken
-from connectors.salesforce.stream import Reading, WalkedObject, WalkStream
+from connectors.salesforce.stream import ChangeHints, Reading, WalkedObject, WalkStream
 from connectors.simulation.credentials import Credentials
 from connectors.vendor_settings import VendorSettings
 from vitals.settings import Settings
@@ -89,6 +89,10 @@ class SalesforceSettings(VendorSettings):
     every_field: bool = Field(
         True, description="Whether fields that no event needs are fetched too, for the raw objects."
     )
+    change_events: bool = Field(
+        False, description="Whether Change Data Capture tells of changes ahead of the polls; needs it enabled there."
+    )
+    pubsub_address: str = Field("api.pubsub.salesforce.com:7443", description="Host and port of the Pub/Sub API.")
     activities: bool = Field(True, description="Whether done tasks are read as activities of accounts.")
     cases: bool | None = Field(
         None, description="Whether cases are read as tickets; unset: only where no help desk's connector is enabled."
@@ -124,8 +128,18 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
             wire=wire,
             headers={"Sforce-Query-Options": "batchSize=1000"},
         )
-        streams.append(WalkStream(SalesforceClient(http, token, share), BulkJobs(http, token), walked, reading))
+        client, jobs = SalesforceClient(http, token, share), BulkJobs(http, token)
+        hints = _change_feed(own, settings, token, walked) if own.change_events else None
+        streams.append(WalkStream(client, jobs, walked, reading, hints))
     return streams
+
+
+def _change_feed(
+    own: SalesforceSettings, settings: Settings, token: SalesforceToken, walked: WalkedObject
+) -> ChangeHints:
+    from connectors.salesforce.pubsub.feed import ChangeFeed  # gRPC is loaded where it is wanted only
+
+    return ChangeFeed(own.pubsub_address, token, walked.object_name, secure=not settings.simulator_url)
 
 
 def _grant(own: SalesforceSettings, settings: Settings) -> Grant:

@@ -150,6 +150,13 @@ class SalesforceToken:
         self._grant = grant
         self.authorization = TokenAuthorization(self._obtain)
         self._instance_url = ""
+        self._organization_id = ""
+
+    @property
+    def organization_id(self) -> str:
+        """The organisation, empty where the token's answer does not name it."""
+        self.authorization.header()
+        return self._organization_id
 
     @property
     def instance_url(self) -> str:
@@ -169,5 +176,7 @@ class SalesforceToken:
                 self._instance_url = str(answer.body["instance_url"]).rstrip("/")
             except (KeyError, TypeError) as error:
                 raise RetriableError("Salesforce's token answer has no access_token or instance_url.") from error
+            # …/id/<organisation>/<user>
+            self._organization_id = str(answer.body.get("id") or "").rstrip("/").split("/")[-2:][0]
             self._grant.accepted(answer.body)
         return token

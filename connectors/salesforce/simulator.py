@@ -34,6 +34,9 @@ FAULTS: Mapping[str, str] = {
     "concurrent": "403 REQUEST_LIMIT_EXCEEDED of the concurrency limit",
     "field_removed": "400 INVALID_FIELD for the last field of the query",
     **BULK_FAULTS,
+    "cdc_gap": "change events without data, as after an overload",
+    "cdc_expired": "INVALID_ARGUMENT for the replay id of a subscription",
+    "cdc_dropped": "UNAVAILABLE in the middle of a subscription",
 }
 """Kinds of fault that only this vendor has."""
 

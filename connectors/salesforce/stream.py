@@ -6,7 +6,7 @@ A first load of very many records is a job of Bulk API 2.0 instead, where Salesf
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -31,6 +31,9 @@ DESCRIBED_FOR = timedelta(hours=1)
 QUERY_CHARACTERS = 6_000
 """An address may have 16,384 bytes, with what escaping adds."""
 
+CHANGES_A_PAGE = 200
+"""Records that a change event names and one query reads."""
+
 JOB_PATIENCE = timedelta(hours=24)
 _FIRST_POLL_SECONDS = 0.5
 _LAST_POLL_SECONDS = 10.0
@@ -49,6 +52,22 @@ class WalkedObject:
     topic: str = "events.crm"
 
 
+class ChangeHints(Protocol):
+    """Which records changed, told ahead of the walk. See `connectors.salesforce.pubsub.feed`."""
+
+    def follow(self, replay_id: str | None) -> None:
+        """Starts, once."""
+        ...
+
+    def take(self, most: int) -> Any:
+        """`ids` and `replay_id` of changes that wait; None where there are none."""
+        ...
+
+    def close(self) -> None:
+        """Ends it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How objects are read. `bulk_from`: records of a first load from which a job is worth it, 0 for never.
@@ -64,15 +83,20 @@ class WalkStream(Stream):
     """One object's stream.
 
     Entries: `walk` while a walk is under way, `since` what the last complete one promised, `walked` its record,
-    `finished` a job that is over and still there, `deleted/<id>` (see `connectors.deletions`), `closed/<opportunity>`
-    and `done/<task>` (see the mappings).
+    `finished` a job that is over and still there, `replay` how far the change feed was taken, `deleted/<id>` (see
+    `connectors.deletions`), `closed/<opportunity>` and `done/<task>` (see the mappings).
     """
 
     source = "salesforce"
     overlap = OVERLAP
 
     def __init__(
-        self, client: SalesforceClient, jobs: BulkJobs, walked: WalkedObject, reading: Reading | None = None
+        self,
+        client: SalesforceClient,
+        jobs: BulkJobs,
+        walked: WalkedObject,
+        reading: Reading | None = None,
+        hints: ChangeHints | None = None,
     ) -> None:
         self.name, self.topics = walked.stream, (walked.topic,)
         self.identity_source = walked.identity_source
@@ -80,6 +104,8 @@ class WalkStream(Stream):
         self._jobs = jobs
         self._walked = walked
         self._reading = reading or Reading()
+        self._hints = hints
+        self._hinted = False
         self._selected: tuple[str, ...] = ()
         self._types: Mapping[str, str] = {}
         self._described_at: datetime | None = None
@@ -92,7 +118,10 @@ class WalkStream(Stream):
         if finished is not None:
             self._jobs.delete(finished)
         walk = state.get("walk")
-        if walk is None:
+        hinted = self._changed(state) if walk is None else None
+        if hinted is not None:
+            page = hinted
+        elif walk is None:
             walk = self._new_walk(since(state))
             # A job must not be forgotten, so its id is committed before anything else.
             page = Page((), {"walk": walk}, since(state), more=True) if "bulk" in walk else self._rest(walk, state)
@@ -106,7 +135,31 @@ class WalkStream(Stream):
 
     def close(self) -> None:
         """Closes connections."""
+        if self._hints is not None:
+            self._hints.close()
         self._client.close()
+
+    def _changed(self, state: State) -> Page | None:
+        """Records that the change feed names, as they are now; never twice in a row, so that walks go on.
+
+        It moves neither the walk nor the promise: a feed may miss what it does not tell.
+        """
+        complete = since(state)
+        if self._hints is None or complete is None:
+            return None
+        self._hints.follow(state.get("replay"))
+        changes = None if self._hinted else self._hints.take(CHANGES_A_PAGE)
+        self._hinted = changes is not None
+        if changes is None:
+            return None
+        objects: list[RawObject] = []
+        if changes.ids:
+            if not self._selected:
+                self._describe()
+            named = ", ".join(f"'{one}'" for one in changes.ids if one.isalnum())
+            found = self._client.query_all(self._select([f"Id IN ({named})"]), PAGE_OBJECTS)
+            objects = [RawObject(self._walked.object_name, str(one["Id"]), one) for one in found.records]
+        return Page(objects, {"replay": changes.replay_id}, complete, more=True)
 
     def _new_walk(self, complete: datetime | None) -> dict[str, Any]:
         now = self._client.now()

@@ -59,8 +59,8 @@ def ticket_versions(tickets: Tickets, deleted_at: Mapping[int, int]) -> TicketVe
     """
     places = np.arange(len(tickets.ticket_id), dtype=np.int64)
     gone_at = np.full(len(places), NEVER)
-    for place in np.flatnonzero(np.isin(tickets.ticket_id, np.fromiter(deleted_at, np.int64, len(deleted_at)))):
-        gone_at[place] = deleted_at[int(tickets.ticket_id[place])]
+    for row in np.flatnonzero(np.isin(tickets.ticket_id, np.fromiter(deleted_at, np.int64, len(deleted_at)))):
+        gone_at[row] = deleted_at[int(tickets.ticket_id[row])]
     twice = tickets.solved_at > tickets.opened_at
     ends = twice & (tickets.solved_at < gone_at)
     gone = gone_at < NEVER

@@ -1,6 +1,7 @@
 """Runs a connector's streams against the simulators in process: real HTTP messages, the runner's own pure parts."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,16 +43,18 @@ _PAGES_MAX = 10_000
 
 
 class InProcess(httpx.BaseTransport):
-    """A synchronous transport into an ASGI application, with every request kept."""
+    """A synchronous transport into an ASGI application, with every request kept. Threads take turns."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         self._loop = asyncio.new_event_loop()
+        self._turn = threading.Lock()
         self.requests: list[httpx.Request] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return self._loop.run_until_complete(self._answer(request))
+        with self._turn:
+            self.requests.append(request)
+            return self._loop.run_until_complete(self._answer(request))
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         response = await self._transport.handle_async_request(request)

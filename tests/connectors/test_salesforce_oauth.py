@@ -8,21 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from starlette.types import ASGIApp
 
 from connectors.http import VendorHttp, Wire
 from connectors.kept_token import KeptToken
 from connectors.salesforce.oauth import JwtBearer, RefreshToken, SalesforceToken
 from connectors.simulation.faults import Fault
-from connectors.simulation.server import create_app
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed, InProcess, by_id
+from tests.connectors.simulated import Followed, by_id
 from vitals.clock import Clock
 from vitals.errors import FatalError, RetriableError, UserError
 
@@ -115,23 +112,9 @@ def test_nothing_is_asked_where_a_new_token_could_not_be_kept(rotating: Callable
     assert refreshes(stage) == 0
 
 
-class OneAtATime(InProcess):
-    """A transport for threads: one event loop answers them in turn."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(app)
-        self._turn = threading.Lock()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with self._turn:
-            return super().handle_request(request)
-
-
 def test_many_threads_refresh_once(rotating: Callable[[], Stage]) -> None:
     """Their sessions all end at the same moment; each finds out for itself."""
     stage = rotating()
-    stage.transport.finish()
-    stage.transport = OneAtATime(create_app(stage.simulation))
     streams = list(stage.streams("salesforce").values())
     assert all(stream.fetch({}).objects for stream in streams)
     stage.simulation.tokens.expire("salesforce")
