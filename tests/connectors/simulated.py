@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 
 from connectors.conformance import Conformance
 from connectors.contract import Delivery, Json, MappedEvent, Page, Profile, RawObject, Stream
-from connectors.fates import SeenIds, SetAside, map_page, settle
+from connectors.drift import Drift, note
+from connectors.fates import COMPLETE, SeenIds, SetAside, map_page, settle
 from connectors.stream_state import merge_updates
 from connectors.webhooks.brought import brought_by
 from vitals.discovery import modules_named
@@ -81,6 +82,7 @@ class Followed:
     objects: list[RawObject] = field(default_factory=list)
     mapped: list[MappedEvent] = field(default_factory=list)
     promises: list[datetime | None] = field(default_factory=list)
+    drifted: list[Drift] = field(default_factory=list)
     retries: int = 0
     pages: int = 0
     unreadable: list[str] = field(default_factory=list)
@@ -103,6 +105,7 @@ class Followed:
     def _commit(self, fetched: Page, *, early: bool = False) -> None:
         self.seen = seen = self.seen or SeenIds(self.stream.overlap, self.state)
         outcome, unresolved, _ = map_page(self.stream, fetched, self.state)
+        self.drifted.extend(note(fetched.objects, self.state, outcome.updates, _INGESTED_AT))
         before = set(seen.ids)
         settle(self.stream, outcome, unresolved, seen.ids, _every_account, str, _INGESTED_AT)
         self.mapped.extend(item.event for item in unresolved)
@@ -114,6 +117,8 @@ class Followed:
         self.profiles.extend(outcome.profiles)
         self.set_aside.extend(outcome.set_aside)
         self.objects.extend(fetched.objects)
+        if fetched.complete_through is not None:
+            self.state[COMPLETE] = fetched.complete_through.isoformat()
 
     def catch_up(self, patience: int = 50) -> "Followed":
         """Pages until the vendor has no more; a retriable fault is tried again at once."""

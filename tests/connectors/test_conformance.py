@@ -157,6 +157,7 @@ def test_following_brings_what_a_later_first_load_brings(name: str, world: World
         told = conformance()[name].told_by_change
         assert _without(one, told) == _without(at_once[stream], told)
         assert len(by_id(one.events)) == len(one.events), "the runner published an event twice"
+        assert not one.drifted, "a vendor that is as it was has no new fields"
         assert one.promises == sorted(one.promises, key=lambda promise: promise.timestamp() if promise else 0.0)
         assert one.promises[-1] == at_once[stream].promises[-1]
 

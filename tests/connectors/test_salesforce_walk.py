@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
+import structlog
 
+from connectors.drift import Drift
 from connectors.http import VendorHttp, Wire
 from connectors.salesforce.client import DailyShare, SalesforceClient, literal
 from connectors.salesforce.oauth import ClientCredentials, SalesforceToken
+from connectors.simulation import crm_records
 from connectors.simulation.crm_records import rows
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
-from connectors.simulation.world import World
+from connectors.simulation.world import Account, World
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id, count
 from vitals.errors import FatalError, RetriableError
@@ -175,6 +179,56 @@ def test_each_done_task_is_one_activity_of_its_account(world: World, stage_of: S
     assert {account_id(f"crm:account:{crm_id}") for crm_id, _ in done} == {one.account_id for one in followed.events}
     assert len(followed.events) == len(by_id(followed.events)) == len(done)
     assert {one.properties["activity"] for one in followed.events} == {"call", "email", "task"}
+
+
+def test_a_field_that_an_administrator_adds_is_fetched_within_the_hour_and_reported_once(
+    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stage_of(world)
+    followed = Followed(stage.streams("salesforce")[ACCOUNTS]).catch_up()
+    told = len(followed.events)
+    as_it_was = crm_records.account_row
+
+    def with_field(account: Account, now: int) -> dict[str, Any] | None:
+        row = as_it_was(account, now)
+        return row and {**row, "Churn_Risk__c": 0.25}
+
+    monkeypatch.setattr(crm_records, "account_row", with_field)
+    monkeypatch.setitem(crm_records.SCHEMAS, "Account", {**crm_records.SCHEMAS["Account"], "Churn_Risk__c": "double"})
+    for plan in ("Growth", "Enterprise"):
+        stage.advance_to(stage.simulation.clock.now() + 3_700)
+        stage.simulation.inject(Injection("account_changed", account=world.accounts[3].crm_id, plan=plan))
+        stage.advance_to(stage.simulation.clock.now() + 60)
+        followed.catch_up()
+    assert followed.objects[-1].body["Churn_Risk__c"] == 0.25
+    assert followed.drifted == [Drift("Account", "Churn_Risk__c", (), ("number",))]
+    assert followed.state["fields/Account"]["Churn_Risk__c"]["reported_at"]
+    assert [event.kind for event in followed.events[told:]] == ["crm.account_updated"] * 2
+
+
+def test_without_every_field_only_what_events_need_is_asked_for(
+    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITALS_SALESFORCE_EVERY_FIELD", "false")
+    followed = Followed(stage_of(world).streams("salesforce")[ACCOUNTS]).catch_up()
+    assert "BillingCountry" not in followed.objects[0].body
+    assert "Plan__c" in followed.objects[0].body
+
+
+def test_an_address_is_never_too_long(world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = {f"Custom_Field_Number_{number:04d}__c": "string" for number in range(800)}
+    monkeypatch.setitem(crm_records.SCHEMAS, "Account", {**crm_records.SCHEMAS["Account"], **many})
+    as_it_was = crm_records.account_row
+    monkeypatch.setattr(
+        crm_records, "account_row", lambda account, now: {**dict.fromkeys(many), **(as_it_was(account, now) or {})}
+    )
+    stage = stage_of(world)
+    followed = Followed(stage.streams("salesforce")[ACCOUNTS])
+    with structlog.testing.capture_logs() as lines:
+        followed.page()
+    assert max(len(str(request.url)) for request in stage.transport.requests) < 10_000
+    assert [line["event"] for line in lines if "fields" in line] == ["salesforce_fields_left_out"]
+    assert {"Plan__c", "Owner", "Custom_Field_Number_0000__c"} <= set(followed.objects[0].body)
 
 
 def test_the_daily_limit_parks_the_stream_and_the_other_one_does_not(world: World, stage_of: StageOf) -> None:
