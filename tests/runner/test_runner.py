@@ -2,13 +2,15 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from prometheus_client import REGISTRY
 
 from connectors.bootstrap import register
-from connectors.contract import Stream
+from connectors.contract import Page, State, Stream
 from connectors.fates import PageOutcome
 from connectors.identities import IdentityIndex, follow_identities
 from connectors.runner import StreamRunner
@@ -104,6 +106,35 @@ def test_unknown_accounts_wait_for_the_identity_source_and_then_only_strangers_a
         "product.event_tracked": {"published": 20, "quarantined": 10},
         "unreadable": {"dead_lettered": 1},
     }
+
+
+def test_a_new_field_is_reported_once_and_stands_in_the_committed_state(settings, serde) -> None:
+    class WiderStream(NumberedStream):
+        """The same things, and each has a colour now."""
+
+        def fetch(self, state: State) -> Page:
+            page = super().fetch(state)
+            wider = [replace(raw, body={**raw.body, "colour": "red"}) for raw in page.objects]
+            return replace(page, objects=wider)
+
+    things = [(number, "alpha") for number in range(9)]
+    for stream in (
+        NumberedStream("test.drift", things[:3]),
+        WiderStream("test.drift", things[:6]),
+        WiderStream("test.drift", things),
+    ):
+        read = len(stream._things)
+        run_until(
+            settings,
+            serde,
+            [stream, AccountsStream(["alpha"])],
+            lambda read=read: load_state(settings, serde, "test.drift").get("cursor") == read,
+        )
+    known = load_state(settings, serde, "test.drift")["fields/thing"]
+    assert known["account"] == {"types": ["string"]}
+    assert known["colour"]["types"] == ["string"]
+    assert known["colour"]["reported_at"]
+    assert REGISTRY.get_sample_value("vitals_connector_schema_drift_total", {"stream": "test.drift"}) == 1
 
 
 def test_a_zombie_is_fenced_and_what_it_had_open_is_never_seen(settings, serde) -> None:
