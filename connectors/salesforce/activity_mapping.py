@@ -1,4 +1,4 @@
-"""Salesforce tasks to what account managers did for an account. Pure."""
+"""Salesforce tasks and meetings to what account managers did for an account. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,6 +11,15 @@ from connectors.salesforce.mapping import OVERLAP, midnight
 
 TASK_FIELDS = ("IsClosed", "WhatId")
 TASK_OPTIONAL = ("AccountId", "TaskSubtype", "Status", "Priority", "ActivityDate", "CompletedDateTime", "IsArchived")
+
+MEETING_FIELDS = ("EndDateTime", "WhatId")
+MEETING_OPTIONAL = ("AccountId", "StartDateTime", "EventSubtype", "IsAllDayEvent")
+
+HELD = "held"
+"""Field that the stream adds to a meeting whose end lies before what it is about to promise."""
+
+DUE = "due/"
+"""Beginning of the state entries of meetings that are still to come, with their ends."""
 
 _ACCOUNT_PREFIX = "001"
 
@@ -54,6 +63,38 @@ def map_task(raw: RawObject, state: State) -> Mapped:
     due = record.get("ActivityDate")
     at = created_at if due is None else min(midnight(due, "ActivityDate"), modified_at)
     return Mapped(events=(logged(at),), state={entry: iso(at)})
+
+
+def map_meeting(raw: RawObject, state: State) -> Mapped:
+    """`crm.activity_logged` at the end of a meeting, once it is over. Salesforce does not touch the record then.
+
+    A meeting that is still to come is remembered (`due/<id>`); the stream reads it again when its end has come.
+
+    Raises:
+        BadRecordError: a field that every meeting has is missing or malformed.
+    """
+    record = raw.body
+    meeting_id = full_id(str(required(record, "Id")))
+    created_at = iso_instant(required(record, "CreatedDate"), "CreatedDate")
+    modified_at = iso_instant(required(record, "SystemModstamp"), "SystemModstamp")
+    account, entry = _account(record), DUE + meeting_id
+    forget = {entry: None} if entry in state else {}
+    if account is None or record.get("IsDeleted") or record.get("EndDateTime") is None:
+        return Mapped(state=forget)
+    ended_at = iso_instant(record["EndDateTime"], "EndDateTime")
+    if not record.get(HELD):
+        return Mapped(state={entry: iso(ended_at)})
+    # It may also be written down when it is long over: then the record is new, and the meeting is not.
+    untold = entry in state or any(is_new(at, modified_at, state, OVERLAP) for at in (ended_at, created_at))
+    held = MappedEvent(
+        kind="crm.activity_logged",
+        object_type="Event",
+        source_id=meeting_id,
+        event_time=ended_at,
+        account_ref=account_identity(account),
+        properties={"activity": "meeting"},
+    )
+    return Mapped(events=(held,) if untold else (), state=forget)
 
 
 def _account(record: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,14 @@ from connectors.contract import Stream
 from connectors.http import VendorHttp, Wire
 from connectors.kept_token import KeptToken
 from connectors.pace import Pace
-from connectors.salesforce.activity_mapping import TASK_FIELDS, TASK_OPTIONAL, map_task
+from connectors.salesforce.activity_mapping import (
+    MEETING_FIELDS,
+    MEETING_OPTIONAL,
+    TASK_FIELDS,
+    TASK_OPTIONAL,
+    map_meeting,
+    map_task,
+)
 from connectors.salesforce.bulk import BulkJobs
 from connectors.salesforce.case_mapping import CASE_FIELDS, CASE_OPTIONAL, map_case
 from connectors.salesforce.client import DailyShare, SalesforceClient, classify
@@ -48,6 +55,14 @@ ACTIVITIES = WalkedObject(
     fields=(*_SYSTEM_FIELDS, *TASK_FIELDS),
     optional=TASK_OPTIONAL,
     map=map_task,
+)
+MEETINGS = WalkedObject(
+    object_name="Event",
+    stream="salesforce.meetings",
+    fields=(*_SYSTEM_FIELDS, *MEETING_FIELDS),
+    optional=MEETING_OPTIONAL,
+    map=map_meeting,
+    held=True,
 )
 CASES = WalkedObject(
     object_name="Case",
@@ -93,7 +108,7 @@ class SalesforceSettings(VendorSettings):
         False, description="Whether Change Data Capture tells of changes ahead of the polls; needs it enabled there."
     )
     pubsub_address: str = Field("api.pubsub.salesforce.com:7443", description="Host and port of the Pub/Sub API.")
-    activities: bool = Field(True, description="Whether done tasks are read as activities of accounts.")
+    activities: bool = Field(True, description="Whether done tasks and held meetings are read as activities.")
     cases: bool | None = Field(
         None, description="Whether cases are read as tickets; unset: only where no help desk's connector is enabled."
     )
@@ -161,4 +176,4 @@ def _walked(own: SalesforceSettings, settings: Settings) -> list[WalkedObject]:
     if cases is None:
         desks = (module for name, module in connector_modules().items() if name in settings.enabled_connectors)
         cases = not any("events.support" in getattr(desk, "topics", ()) for desk in desks if desk.NAME != NAME)
-    return [*WALKED, *([ACTIVITIES] if own.activities else ()), *([CASES] if cases else ())]
+    return [*WALKED, *([ACTIVITIES, MEETINGS] if own.activities else ()), *([CASES] if cases else ())]

@@ -328,7 +328,8 @@ def declared(world: World, now: int) -> dict[str, int]:
         "opportunities": sum(account.first_activity_at <= now for account in world.accounts),
         "users": len(world.owners) if world.history_start <= now else 0,
         "cases": int((world.tickets.opened_at <= now).sum()),
-        "activities": sum(bool(row["IsClosed"]) for row in rows(world, "Task", now, deleted=True)),
+        "activities": sum(bool(row["IsClosed"]) for row in rows(world, "Task", now, deleted=True))
+        + sum(epoch(row["EndDateTime"]) <= now for row in rows(world, "Event", now, deleted=True)),
     }
 
 

@@ -3,7 +3,7 @@
 A first load of very many records is a job of Bulk API 2.0 instead, where Salesforce runs one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -13,10 +13,11 @@ import structlog
 from connectors.contract import Mapped, Page, RawObject, State, Stream
 from connectors.fields import iso, iso_instant, since
 from connectors.promises import add_read, record
+from connectors.salesforce.activity_mapping import DUE, HELD
 from connectors.salesforce.bulk import BulkJobs, JobGoneError, JobResults
 from connectors.salesforce.client import FieldsChangedError, SalesforceClient, literal
 from connectors.salesforce.mapping import OVERLAP
-from vitals.errors import FatalError
+from vitals.errors import BadRecordError, FatalError
 
 log = structlog.get_logger()
 
@@ -50,6 +51,8 @@ class WalkedObject:
     map: Callable[[RawObject, State], Mapped]
     identity_source: bool = False
     topic: str = "events.crm"
+    held: bool = False
+    """Whether the objects are meetings, which happen without being modified (see `map_meeting`)."""
 
 
 class ChangeHints(Protocol):
@@ -84,7 +87,7 @@ class WalkStream(Stream):
 
     Entries: `walk` while a walk is under way, `since` what the last complete one promised, `walked` its record,
     `finished` a job that is over and still there, `replay` how far the change feed was taken, `deleted/<id>` (see
-    `connectors.deletions`), `closed/<opportunity>` and `done/<task>` (see the mappings).
+    `connectors.deletions`), `closed/<opportunity>`, `done/<task>` and `due/<meeting>` (see the mappings).
     """
 
     source = "salesforce"
@@ -156,10 +159,40 @@ class WalkStream(Stream):
         if changes.ids:
             if not self._selected:
                 self._describe()
-            named = ", ".join(f"'{one}'" for one in changes.ids if one.isalnum())
-            found = self._client.query_all(self._select([f"Id IN ({named})"]), PAGE_OBJECTS)
-            objects = [RawObject(self._walked.object_name, str(one["Id"]), one) for one in found.records]
+            objects = self._objects(self._named(changes.ids), complete)
         return Page(objects, {"replay": changes.replay_id}, complete, more=True)
+
+    def _named(self, ids: Sequence[str]) -> Sequence[dict[str, Any]]:
+        """The records with these ids, at most `CHANGES_A_PAGE`, as they are now."""
+        named = ", ".join(f"'{one}'" for one in ids if one.isalnum())
+        return self._client.query_all(self._select([f"Id IN ({named})"]), PAGE_OBJECTS).records
+
+    def _objects(self, records: Sequence[dict[str, Any]], until: datetime) -> list[RawObject]:
+        """Raw objects; meetings that end before `until` are marked."""
+        return [
+            RawObject(
+                self._walked.object_name,
+                str(one["Id"]),
+                {**one, HELD: _is_over(one, until)} if self._walked.held else one,
+            )
+            for one in records
+        ]
+
+    def _come_due(
+        self, state: State, until: datetime, among: Collection[str]
+    ) -> tuple[list[RawObject], dict[str, None]]:
+        """Meetings that were still to come when they were read and are over before what is promised next; and the
+        entries of those that are not there any more."""
+        due = sorted(
+            entry.removeprefix(DUE)
+            for entry, ends in state.items()
+            if self._walked.held and entry.startswith(DUE) and iso_instant(ends, entry) < until
+        )
+        due = [meeting for meeting in due if meeting not in among]
+        places = range(0, len(due), CHANGES_A_PAGE)
+        records = [one for place in places for one in self._named(due[place : place + CHANGES_A_PAGE])]
+        gone = set(due) - {str(one["Id"]) for one in records}
+        return self._objects(records, until), {DUE + meeting: None for meeting in gone}
 
     def _new_walk(self, complete: datetime | None) -> dict[str, Any]:
         now = self._client.now()
@@ -189,12 +222,12 @@ class WalkStream(Stream):
                 found = self._client.query_all(self._query(walk), PAGE_OBJECTS)
             except FieldsChangedError as again:
                 raise FatalError(f"A field that {self.name} needs cannot be read: {again}") from again
-        objects = [RawObject(self._walked.object_name, str(one["Id"]), one) for one in found.records]
+        objects = self._objects(found.records, until)
         reads = walk["reads"]
         if found.complete:
-            return Page(
-                objects, self._ended(state, until, found.at, add_read(reads, found.at, until)), until, more=False
-            )
+            held, forgotten = self._come_due(state, until, {raw.source_id for raw in objects})
+            ended = self._ended(state, until, found.at, add_read(reads, found.at, until))
+            return Page([*objects, *held], {**forgotten, **ended}, until, more=False)
         last = max(found.records, key=_position)
         # Others of the same instant may follow.
         reads = add_read(reads, found.at, _position(last)[0] - timedelta(milliseconds=1))
@@ -225,7 +258,7 @@ class WalkStream(Stream):
             return self._without_job(walk, state, str(error))
         results, row = self._results[1], bulk["row"]
         given = results.records[row : row + PAGE_OBJECTS]
-        objects = [RawObject(self._walked.object_name, str(one["Id"]), one) for one in given]
+        objects = self._objects(given, iso_instant(walk["until"], "until"))
         if row + PAGE_OBJECTS < len(results.records):
             ahead = {**bulk, "row": row + PAGE_OBJECTS}
         elif results.locator is not None:
@@ -290,6 +323,13 @@ class WalkStream(Stream):
                 break
             chosen.append(name)
         self._selected, self._types, self._described_at = tuple(chosen), described.fields, described.at
+
+
+def _is_over(meeting: dict[str, Any], until: datetime) -> bool:
+    try:
+        return iso_instant(meeting.get("EndDateTime"), "EndDateTime") < until
+    except BadRecordError:
+        return True  # the mapping says what is wrong with it
 
 
 def _position(record: dict[str, Any]) -> tuple[datetime, str]:

@@ -1,7 +1,8 @@
 """What account managers do with their accounts, as Salesforce tasks: a call, an e-mail or a visit about once a month.
 
 No data set tells of it, so every world has the same made-up rule: drawn from the account and the number of the task,
-and independent of how the account is doing. A task is opened, and closed when it is done.
+and independent of how the account is doing. A task is opened, and closed when it is done. A meeting once a quarter is
+put into the calendar two weeks ahead; nobody touches it when it has been held.
 """
 
 from functools import lru_cache
@@ -29,6 +30,22 @@ TASK_FIELDS: Fields = {
     "IsArchived": "boolean",
 }
 
+EVENT_FIELDS: Fields = {
+    "Id": "id",
+    "IsDeleted": "boolean",
+    "WhoId": "reference",
+    "WhatId": "reference",
+    "AccountId": "reference",
+    "Subject": "string",
+    "StartDateTime": "datetime",
+    "EndDateTime": "datetime",
+    "IsAllDayEvent": "boolean",
+    "EventSubtype": "picklist",
+    "OwnerId": "reference",
+}
+
+_QUARTER = 91 * DAY
+_AHEAD = 14 * DAY
 _EVERY = 30 * DAY
 _SPREAD = 12 * DAY
 _SUBTYPES = ("Call", "Email", "Task")
@@ -43,6 +60,16 @@ def task_rows(world: World, now: int) -> list[Row]:
         for opened_at, done_at, opened, done in _tasks(account, world.history_end)
         # Whoever is looked after no longer gets no new task.
         if opened_at <= now and not _gone(account, opened_at)
+    ]
+
+
+def meeting_rows(world: World, now: int) -> list[Row]:
+    """Every meeting that is in the calendar at `now`, held or still to come."""
+    return [
+        row
+        for account in world.accounts
+        for written_at, row in _meetings(account, world.history_end)
+        if written_at <= now and not _gone(account, written_at)
     ]
 
 
@@ -89,4 +116,33 @@ def _tasks(account: Account, history_end: int) -> tuple[tuple[int, int, dict[str
             "SystemModstamp": written,
         }
         found.append((opened_at, done_at, opened, done))
+    return tuple(found)
+
+
+@lru_cache(maxsize=10_000)
+def _meetings(account: Account, history_end: int) -> tuple[tuple[int, dict[str, Any]], ...]:
+    """(written at, record) until two years after the history."""
+    found = []
+    for number in range(max(0, (history_end + 730 * DAY - account.first_activity_at) // _QUARTER)):
+        drawn = hashed(f"meeting:{account.external_id}:{number}")
+        written_at = account.first_activity_at + number * _QUARTER + drawn % (30 * DAY)
+        starts_at = written_at + _AHEAD
+        written = datetime_text(written_at)
+        row = {
+            "Id": salesforce_id("00U", f"meeting:{account.external_id}:{number}"),
+            "IsDeleted": False,
+            "WhoId": None,
+            "WhatId": account.crm_id,
+            "AccountId": account.crm_id,
+            "Subject": "Business review",
+            "StartDateTime": datetime_text(starts_at),
+            "EndDateTime": datetime_text(starts_at + 3_600),
+            "IsAllDayEvent": False,
+            "EventSubtype": "Event",
+            "OwnerId": account.owner.user_id,
+            "CreatedDate": written,
+            "LastModifiedDate": written,
+            "SystemModstamp": written,
+        }
+        found.append((written_at, row))
     return tuple(found)

@@ -1,13 +1,13 @@
 """A world's accounts, opportunities and owners as Salesforce records, as of a source time.
 
-Tasks and cases, which are many, are in `crm_activities` and `crm_cases`.
+Tasks, meetings and cases, which are many, are in `crm_activities` and `crm_cases`.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.simulation.calendar import DAY, iso_day
-from connectors.simulation.crm_activities import TASK_FIELDS, task_rows
+from connectors.simulation.crm_activities import EVENT_FIELDS, TASK_FIELDS, meeting_rows, task_rows
 from connectors.simulation.crm_cases import CASE_FIELDS, case_rows
 from connectors.simulation.identifiers import salesforce_id
 from connectors.simulation.soql import Fields, Row, datetime_text
@@ -69,6 +69,7 @@ SCHEMAS: Mapping[str, Fields] = {
         **_SYSTEM,
     },
     "Task": {**TASK_FIELDS, **_SYSTEM},
+    "Event": {**EVENT_FIELDS, **_SYSTEM},
     "Case": {**CASE_FIELDS, **_SYSTEM},
 }
 
@@ -77,6 +78,7 @@ KEY_PREFIXES: Mapping[str, str] = {
     "Opportunity": "006",
     "User": "005",
     "Task": "00T",
+    "Event": "00U",
     "Case": "500",
 }
 """First letters of each object's ids."""
@@ -88,6 +90,8 @@ def rows(world: World, object_name: str, now: int, *, deleted: bool) -> list[Row
         return [_user(owner, world.history_start) for owner in world.owners if world.history_start <= now]
     if object_name == "Task":
         return task_rows(world, now)
+    if object_name == "Event":
+        return meeting_rows(world, now)
     if object_name == "Case":
         return case_rows(world, now)
     found: list[Row] = []

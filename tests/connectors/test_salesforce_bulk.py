@@ -20,7 +20,7 @@ from vitals.errors import FatalError
 
 StageOf = Callable[..., Stage]
 JOBS = "/services/data/v67.0/jobs/query"
-STREAMS = ("salesforce.accounts", "salesforce.opportunities", "salesforce.activities", "salesforce.cases")
+STREAMS = tuple(f"salesforce.{name}" for name in ("accounts", "opportunities", "activities", "meetings", "cases"))
 
 
 @pytest.fixture(autouse=True)

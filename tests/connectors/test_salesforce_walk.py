@@ -181,6 +181,45 @@ def test_each_done_task_is_one_activity_of_its_account(world: World, stage_of: S
     assert {one.properties["activity"] for one in followed.events} == {"call", "email", "task"}
 
 
+def test_a_meeting_is_told_when_it_is_over_and_once(world: World, stage_of: StageOf) -> None:
+    """The record does not change when the meeting ends."""
+    stage = stage_of(world)
+    followed = Followed(stage.streams("salesforce")["salesforce.meetings"]).catch_up()
+    assert [entry for entry in followed.state if entry.startswith("due/")]
+    for _ in range(20):
+        stage.advance_to(stage.simulation.clock.now() + 2 * 86_400 + 77)
+        told, promise = len(followed.events), followed.promises[-1]
+        followed.catch_up()
+        assert not [one for one in followed.events[told:] if promise and one.event_time < promise]
+    until = stage.simulation.clock.now() - 5
+    over = [
+        row
+        for row in rows(world, "Event", int(until), deleted=True)
+        if datetime.fromisoformat(row["EndDateTime"]).timestamp() < until
+    ]
+    assert len(over) > 100
+    assert sorted(int(one.event_time.timestamp()) for one in followed.events) == sorted(
+        int(datetime.fromisoformat(row["EndDateTime"]).timestamp()) for row in over
+    )
+    assert {(one.kind, one.properties["activity"]) for one in followed.events} == {("crm.activity_logged", "meeting")}
+    due = [entry for entry in followed.state if entry.startswith("due/")]
+    assert len(due) == len(rows(world, "Event", int(until), deleted=True)) - len(over)
+
+
+def test_a_meeting_that_is_gone_before_its_time_is_forgotten(
+    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stage_of(world)
+    followed = Followed(stage.streams("salesforce")["salesforce.meetings"]).catch_up()
+    told = len(followed.events)
+    assert [entry for entry in followed.state if entry.startswith("due/")]
+    monkeypatch.setattr(crm_records, "meeting_rows", lambda _world, _now: [])
+    stage.advance_to(stage.simulation.clock.now() + 20 * 86_400)
+    followed.catch_up()
+    assert len(followed.events) == told
+    assert not [entry for entry in followed.state if entry.startswith("due/")]
+
+
 def test_a_field_that_an_administrator_adds_is_fetched_within_the_hour_and_reported_once(
     world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ def test_counts_of_the_mapping(git_world: World) -> None:
         "opportunities": 244,
         "users": 8,
         "cases": counts["zendesk"]["tickets"],
-        "activities": 18_069,
+        "activities": 24_056,
     }
     assert counts["mixpanel"] == {"events": 51_047, "events_of_accounts": 50_312, "events_of_unknown": 735}
     assert counts["zendesk"]["tickets"] == counts["zendesk"]["solved_tickets"] == 36_911
