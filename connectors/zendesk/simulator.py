@@ -42,9 +42,7 @@ _HIDDEN_SECONDS = 60
 _RECENT_SECONDS = 300
 
 
-_VERSIONS: WeakKeyDictionary[
-    Simulation, tuple[Tickets, Mapping[int, int], TicketVersions]
-] = WeakKeyDictionary()
+_VERSIONS: WeakKeyDictionary[Simulation, tuple[Tickets, Mapping[int, int], TicketVersions]] = WeakKeyDictionary()
 
 
 def versions_of(simulation: Simulation) -> TicketVersions:
