@@ -57,3 +57,20 @@ class DoublingWait:
     def reset(self) -> None:
         """The vendor answered: the next wait is the first again."""
         self._wait = self._first
+
+
+class JointPace(Pace):
+    """Several paces that one request counts against; the scarcest first."""
+
+    def __init__(self, *paces: Pace) -> None:
+        self._paces = paces
+
+    def take(self, longest_wait: float) -> float:
+        """Seconds to wait for all of them. Where one asks for more than `longest_wait`, the later ones count nothing;
+        earlier ones have counted a request that is not sent, which errs on the polite side."""
+        longest = 0.0
+        for pace in self._paces:
+            longest = max(longest, pace.take(longest_wait))
+            if longest > longest_wait:
+                break
+        return longest

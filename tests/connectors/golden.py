@@ -1,6 +1,7 @@
 """Golden pairs: a raw object and the state on one side, what it means on the other, as one JSON file each.
 
 `{"stream", "raw": {"object_type", "source_id", "body"}, "state"}` with either `"mapped"` or `"error"` (the reason).
+`"mapped"` has `"links"` where the mapping claims any.
 """
 
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from connectors.contract import Mapped, MappedEvent, Profile, RawObject, Stream
+from connectors.contract import Link, Mapped, MappedEvent, Profile, RawObject, Stream
 from connectors.fields import iso
 from vitals.errors import BadRecordError
 from vitals.events import event_id
@@ -30,11 +31,12 @@ def answer(stream: Stream, case: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mapped(source: str, mapped: Mapped) -> dict[str, Any]:
-    return {
+    found = {
         "events": [_event(source, event) for event in mapped.events],
         "profiles": [_profile(profile) for profile in mapped.profiles],
         "state": dict(mapped.state),
     }
+    return {**found, "links": [_link(link) for link in mapped.links]} if mapped.links else found
 
 
 def _event(source: str, event: MappedEvent) -> dict[str, Any]:
@@ -64,6 +66,16 @@ def _profile(profile: Profile) -> dict[str, Any]:
         "region": profile.region,
         "plan": profile.plan,
         "deleted": profile.deleted,
+    }
+
+
+def _link(link: Link) -> dict[str, Any]:
+    return {
+        "identity": link.identity,
+        "account_ref": link.account_ref,
+        "evidence": link.evidence,
+        "valid_from": iso(link.valid_from),
+        "withdrawn": link.withdrawn,
     }
 
 

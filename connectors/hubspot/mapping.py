@@ -1,0 +1,287 @@
+"""HubSpot companies, deals and tickets to profiles, links and canonical events. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from connectors.contract import Link, Mapped, MappedEvent, Profile, RawObject, State
+from connectors.fields import decimal_value, iso, iso_instant, required, text
+from connectors.hubspot.accounts import (
+    COMPANY,
+    account_of,
+    changed_links,
+    company_claims,
+    company_entry,
+    company_identity,
+    primary_company,
+)
+from connectors.promises import is_new
+from vitals.errors import BadRecordError
+
+OVERLAP = timedelta(minutes=15)
+"""The search index shows a change seconds to minutes after the time that the object carries."""
+
+DEAL = "deal"
+TICKET = "ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What mapping depends on beside object and state.
+
+    `identity_source`: companies define the accounts, because no other CRM is connected. `crm_id_property` is the
+    company property that holds the CRM's id of the account.
+    """
+
+    identity_source: bool
+    crm_id_property: str
+
+    def company(self, raw: RawObject, state: State) -> Mapped:
+        """A company's events, links and profile; `crm.account_deleted` too for each one that was merged into it.
+
+        Raises:
+            BadRecordError: the id, a time or (where a profile needs it) the name is missing or malformed.
+        """
+        record = raw.body
+        company_id, created_at, modified_at = _times(record, state)
+        if company_id is None:
+            return Mapped()
+        claims = company_claims(record, self.crm_id_property)
+        entry = company_entry(company_id)
+        account = account_of(company_id, None if self.identity_source else claims["crm_id"])
+        event = _events_of(COMPANY, company_id, account)
+        events = []
+        if _told_newly(created_at, modified_at, record, state):
+            events.append(event("crm.account_created", created_at, ""))
+        if record.get("archived"):
+            events.append(event("crm.account_deleted", modified_at, iso(modified_at)))
+        elif modified_at > created_at:
+            events.append(event("crm.account_updated", modified_at, iso(modified_at)))
+        links = list(changed_links(company_id, state.get(entry) or {}, claims, modified_at))
+        kept: dict[str, Any] = {entry: claims}
+        profiles = []
+        if self.identity_source:
+            profile = _profile(record, company_id, created_at, modified_at)
+            profiles.append(profile)
+            kept[entry] = {**claims, "name": profile.name, "created_at": iso(created_at)}
+        for loser in _merged(record):
+            merged = self._merged_into(loser, company_id, claims, modified_at, state)
+            events.extend(merged.events)
+            profiles.extend(merged.profiles)
+            links.extend(merged.links)
+            kept.update(merged.state)
+        return Mapped(events=tuple(events), profiles=tuple(profiles), links=tuple(links), state=kept)
+
+    def link_only(self, raw: RawObject, _state: State) -> Mapped:
+        """A company in the stream of another object: only which account it is."""
+        company_id = str(required(raw.body, "id"))
+        return Mapped(state={company_entry(company_id): company_claims(raw.body, self.crm_id_property)})
+
+    def deal(self, raw: RawObject, state: State) -> Mapped:
+        """`crm.opportunity_created`, and `_won` or `_lost` with the amount once it is closed.
+
+        A portal that does not tell when the deal entered its stage tells only the close date, which can be edited.
+        There the entry `closed/<id>` remembers that the closing has been told, until the deal is open again.
+
+        Raises:
+            BadRecordError: a field that every deal has is missing or malformed.
+        """
+        if raw.object_type == COMPANY:
+            return self.link_only(raw, state)
+        record = raw.body
+        deal_id, created_at, modified_at = _times(record, state)
+        if deal_id is None:
+            return Mapped()
+        properties = record["properties"]
+        event = _events_of(DEAL, deal_id, self._account(record, state))
+        events, kept = [], dict[str, Any]()
+        if _told_newly(created_at, modified_at, record, state):
+            events.append(event("crm.opportunity_created", created_at, ""))
+        entry, won = f"closed/{deal_id}", _true(properties.get("hs_is_closed_won"))
+        if won or _true(properties.get("hs_is_closed")):
+            kind = "crm.opportunity_won" if won else "crm.opportunity_lost"
+            entered = text(properties.get("hs_v2_date_entered_current_stage"))
+            closed_at = _instant(entered or required(properties, "closedate"), "closedate")
+            if _told_newly(closed_at, modified_at, record, state) if entered else state.get(entry) != kind:
+                # Before the closing the amount is a guess that changes: an event says what will not.
+                amount, currency = text(properties.get("amount")), text(properties.get("deal_currency_code"))
+                value = None if amount is None else decimal_value(amount, "amount")
+                events.append(event(kind, closed_at, iso(closed_at), value, {"currency": currency} if currency else {}))
+                if not entered:
+                    kept[entry] = kind
+        elif entry in state:
+            kept[entry] = None
+        return Mapped(events=tuple(events), state=kept)
+
+    def ticket(self, raw: RawObject, state: State) -> Mapped:
+        """`support.ticket_opened`, and `support.ticket_solved` with the seconds from the one to the other.
+
+        Raises:
+            BadRecordError: a field that every ticket has is missing or malformed.
+        """
+        if raw.object_type == COMPANY:
+            return self.link_only(raw, state)
+        record = raw.body
+        ticket_id, created_at, modified_at = _times(record, state)
+        if ticket_id is None:
+            return Mapped()
+        properties = record["properties"]
+        described = {
+            "priority": text(properties.get("hs_ticket_priority")),
+            "type": text(properties.get("hs_ticket_category")),
+            "channel": text(properties.get("source_type")),
+        }
+        # HubSpot writes its own values in capitals; metrics compare with those of other support systems.
+        known = {name: value.lower() for name, value in described.items() if value}
+        event = _events_of(TICKET, ticket_id, self._account(record, state))
+        events = []
+        if _told_newly(created_at, modified_at, record, state):
+            events.append(event("support.ticket_opened", created_at, "", None, known))
+        closed = text(properties.get("closed_date"))
+        if closed is not None:
+            solved_at = _instant(closed, "closed_date")
+            if _told_newly(solved_at, modified_at, record, state):
+                lasted = solved_at - created_at
+                quality = {"quality": "opened_after_solved"} if lasted < timedelta() else {}
+                value = max(Decimal(lasted // timedelta(microseconds=1)) / 1_000_000, Decimal(0))
+                # A ticket that is opened again is solved once more, at another time.
+                events.append(event("support.ticket_solved", solved_at, iso(solved_at), value, known | quality))
+        return Mapped(events=tuple(events))
+
+    def _account(self, record: Mapping[str, Any], state: State) -> str | None:
+        company = primary_company(record)
+        if company is None:
+            return None
+        claimed = state.get(company_entry(company)) or {}
+        return account_of(company, None if self.identity_source else claimed.get("crm_id"))
+
+    def _merged_into(
+        self, loser: str, winner: str, claims: Mapping[str, Any], merged_at: datetime, state: State
+    ) -> Mapped:
+        """What becomes of a company that HubSpot merged into another, told once (entry `merged/<id>`)."""
+        entry, before = f"merged/{loser}", state.get(company_entry(loser)) or {}
+        if state.get(entry) == winner:
+            return Mapped()
+        # Old claims would contradict the winner's with equal strength: the loser's become the winner's.
+        links = list(changed_links(loser, before, claims, merged_at))
+        if self.identity_source:
+            links.append(Link(company_identity(loser), company_identity(winner), "crm_link", merged_at))
+        if not before:
+            return Mapped(links=tuple(links), state={entry: winner})  # merged before we knew it: it has no events
+        own = account_of(loser, None if self.identity_source else before.get("crm_id"))
+        event = _events_of(COMPANY, loser, own)("crm.account_deleted", merged_at, f"merged into {winner}")
+        profiles = []
+        if self.identity_source:
+            profiles.append(
+                Profile(
+                    identity=company_identity(loser),
+                    crm_id=loser,
+                    name=before["name"],
+                    created_at=iso_instant(before["created_at"], "created_at"),
+                    valid_from=merged_at,
+                    deleted=True,
+                )
+            )
+        state_after = {entry: winner, company_entry(loser): None}
+        return Mapped(events=(event,), profiles=tuple(profiles), links=tuple(links), state=state_after)
+
+
+def version_of(record: Mapping[str, Any]) -> datetime:
+    """When this version of an object began: its archiving, or its last modification.
+
+    Raises:
+        BadRecordError: the time is missing or malformed.
+    """
+    if record.get("archived"):
+        return _instant(required(record, "archivedAt"), "archivedAt")
+    return _instant(required(record, "updatedAt"), "updatedAt")
+
+
+def archived_since(state: State) -> State:
+    """The state as `connectors.promises` reads it, with the promise of the last scan of archived objects."""
+    scanned = state.get("archived_since")
+    return {} if scanned is None else {"since": scanned}
+
+
+def _times(record: Any, state: State) -> tuple[str | None, datetime, datetime]:
+    """Id, creation and version of an object; no id where all that it tells has been told.
+
+    An archived object comes again with every scan; a creation that was not told before is told with it.
+    """
+    object_id = str(required(record, "id"))
+    if not isinstance(required(record, "properties"), Mapping):
+        raise BadRecordError("properties is no object.")
+    created_at, version = _instant(required(record, "createdAt"), "createdAt"), version_of(record)
+    if record.get("archived") and not is_new(version, version, archived_since(state), OVERLAP):
+        return None, created_at, version
+    return object_id, created_at, version
+
+
+def _told_newly(moment: datetime, version: datetime, record: Mapping[str, Any], state: State) -> bool:
+    """Whether something that happened at `moment` may not have been told yet.
+
+    Archived objects leave the search at once: whatever they tell was last sure when archived ones were last read.
+    """
+    return is_new(moment, version, archived_since(state) if record.get("archived") else state, OVERLAP)
+
+
+def _events_of(object_type: str, source_id: str, account: str | None) -> Callable[..., MappedEvent]:
+    def event(
+        kind: str,
+        event_time: datetime,
+        occurrence: str,
+        value: Decimal | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> MappedEvent:
+        return MappedEvent(
+            kind=kind,
+            object_type=object_type,
+            source_id=source_id,
+            event_time=event_time,
+            account_ref=account,
+            occurrence=occurrence,
+            value=value,
+            properties=properties or {},
+        )
+
+    return event
+
+
+def _profile(record: Mapping[str, Any], company_id: str, created_at: datetime, modified_at: datetime) -> Profile:
+    properties = record["properties"]
+    return Profile(
+        identity=company_identity(company_id),
+        crm_id=company_id,
+        # A company that came with an e-mail address has a domain and no name.
+        name=str(text(properties.get("name")) or text(properties.get("domain")) or required(properties, "name")),
+        created_at=created_at,
+        valid_from=modified_at,
+        segment=text(properties.get("segment")),
+        owner=text(record.get("owner")),
+        region=text(properties.get("region")),
+        plan=text(properties.get("plan")),
+        deleted=bool(record.get("archived")),
+    )
+
+
+def _merged(record: Mapping[str, Any]) -> list[str]:
+    written = text(record["properties"].get("hs_merged_object_ids")) or ""
+    return [one.strip() for one in written.split(";") if one.strip()]
+
+
+def _true(value: Any) -> bool:
+    return value is True or value == "true"
+
+
+def _instant(value: Any, name: str) -> datetime:
+    """A time as HubSpot writes it: ISO 8601, a day, or (in old properties) epoch milliseconds as text."""
+    if isinstance(value, str) and value.isdigit():
+        try:
+            return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(value))
+        except OverflowError as error:
+            raise BadRecordError(f"{name} is outside the years that a date can hold: {value!r}.") from error
+    if isinstance(value, str) and len(value) == len("2026-11-20"):
+        value += "T00:00:00Z"
+    return iso_instant(value, name)
