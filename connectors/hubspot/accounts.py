@@ -56,7 +56,9 @@ def domain_of(value: Any) -> str | None:
     if written is None:
         return None
     host = written.strip().lower().rpartition("://")[2].partition("/")[0].partition(":")[0]
-    host = host.removeprefix("www.").rstrip(".")
+    while host.startswith("www."):
+        host = host.removeprefix("www.")
+    host = host.rstrip(".")
     return host if _DOMAIN.fullmatch(host) else None
 
 

@@ -97,14 +97,16 @@ class Meaning:
         properties = record["properties"]
         event = _events_of(DEAL, deal_id, self._account(record, state))
         events, kept = [], dict[str, Any]()
-        if _told_newly(created_at, modified_at, record, state):
+        created = _told_newly(created_at, modified_at, record, state)
+        if created:
             events.append(event("crm.opportunity_created", created_at, ""))
         entry, won = f"closed/{deal_id}", _true(properties.get("hs_is_closed_won"))
         if won or _true(properties.get("hs_is_closed")):
             kind = "crm.opportunity_won" if won else "crm.opportunity_lost"
             entered = text(properties.get("hs_v2_date_entered_current_stage"))
             closed_at = _instant(entered or required(properties, "closedate"), "closedate")
-            if _told_newly(closed_at, modified_at, record, state) if entered else state.get(entry) != kind:
+            newly = created or _told_newly(closed_at, modified_at, record, state)
+            if newly if entered else state.get(entry) != kind:
                 # Before the closing the amount is a guess that changes: an event says what will not.
                 amount, currency = text(properties.get("amount")), text(properties.get("deal_currency_code"))
                 value = None if amount is None else decimal_value(amount, "amount")
@@ -137,12 +139,13 @@ class Meaning:
         known = {name: value.lower() for name, value in described.items() if value}
         event = _events_of(TICKET, ticket_id, self._account(record, state))
         events = []
-        if _told_newly(created_at, modified_at, record, state):
+        opened = _told_newly(created_at, modified_at, record, state)
+        if opened:
             events.append(event("support.ticket_opened", created_at, "", None, known))
         closed = text(properties.get("closed_date"))
         if closed is not None:
             solved_at = _instant(closed, "closed_date")
-            if _told_newly(solved_at, modified_at, record, state):
+            if opened or _told_newly(solved_at, modified_at, record, state):
                 lasted = solved_at - created_at
                 quality = {"quality": "opened_after_solved"} if lasted < timedelta() else {}
                 value = max(Decimal(lasted // timedelta(microseconds=1)) / 1_000_000, Decimal(0))

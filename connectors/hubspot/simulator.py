@@ -359,10 +359,10 @@ def declared(world: World, now: int) -> dict[str, int]:
     return {name: len(shelf_of(world, nothing, name, now).ids) for name in OBJECT_TYPES}
 
 
-def create_app(simulation: Simulation, index_lag: int = INDEX_LAG_SECONDS) -> Starlette:
+def create_app(simulation: Simulation, index_lag: int | None = None) -> Starlette:
     """The ASGI application of this vendor; `index_lag` is how many seconds the search index lags."""
     front = HubSpotFront(simulation)
-    simulator = HubSpotSimulator(simulation, front, index_lag)
+    simulator = HubSpotSimulator(simulation, front, INDEX_LAG_SECONDS if index_lag is None else index_lag)
     routes = [Route("/oauth/{oauth_version}/token", simulator.token, methods=["POST"])]
     for objects in ("/crm/objects/{version}/{type}", "/crm/{version}/objects/{type}"):
         routes += [
