@@ -16,6 +16,7 @@ SALESFORCE_ID = "salesforceaccountid"
 """Written by HubSpot's own Salesforce integration."""
 
 _DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+_LONGEST_ID = 20
 _PRIMARY_TYPES = frozenset({5, 26})
 
 
@@ -79,8 +80,14 @@ def changed_links(
 def primary_company(record: Mapping[str, Any]) -> str | None:
     """The company that a deal or a ticket belongs to: the primary one, else the oldest (smallest id) of several."""
     associated = ((record.get("associations") or {}).get(COMPANIES) or {}).get("results") or ()
-    found = [(not _is_primary(one), int(one["toObjectId"])) for one in associated if str(one["toObjectId"]).isdigit()]
+    found = [(not _is_primary(one), int(one["toObjectId"])) for one in associated if is_id(one.get("toObjectId"))]
     return str(min(found)[1]) if found else None
+
+
+def is_id(value: Any) -> bool:
+    """Whether this is an id of HubSpot's, given as text or as a number."""
+    written = str(value)
+    return written.isascii() and written.isdigit() and len(written) <= _LONGEST_ID
 
 
 def _is_primary(association: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import httpx
 import orjson
 
 from connectors.http import Answer, Classify, Outcome, TruncatedBodyError, VendorHttp, Verdict, answered_at, retry_after
+from connectors.hubspot.accounts import is_id
 from vitals.clock import WallClock
 from vitals.errors import RetriableError
 
@@ -152,7 +153,7 @@ class HubSpotClient:
                 json=asked,
                 pace=READS,
             )
-            found.update((str(one["id"]), one) for one in _whole_batch(answer))
+            found.update((str(one["id"]), one) for one in _with_ids(_whole_batch(answer)))
         return list(found.values())
 
     def companies_of(self, object_type: str, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -161,8 +162,12 @@ class HubSpotClient:
         for place in range(0, len(ids), ASSOCIATION_OBJECTS):
             asked = {"inputs": [{"id": one} for one in ids[place : place + ASSOCIATION_OBJECTS]]}
             url = f"{self._associations}/{object_type}/companies/batch/read"
-            for one in _whole_batch(self._http.send("POST", url, json=asked, pace=READS)):
-                found.setdefault(str(one["from"]["id"]), []).extend(one["to"])
+            results = _whole_batch(self._http.send("POST", url, json=asked, pace=READS))
+            try:
+                for one in results:
+                    found.setdefault(str(one["from"]["id"]), []).extend(dict(to) for to in one["to"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise TruncatedBodyError("HubSpot's answer has an association without its ends.") from error
         return found
 
     def owners(self) -> dict[str, str]:
@@ -187,7 +192,7 @@ class HubSpotClient:
 
 
 def _records(answer: Answer) -> Records:
-    results = _results(answer.body)
+    results = _with_ids(_results(answer.body))
     paging = answer.body.get("paging")
     following = paging.get("next") if isinstance(paging, Mapping) else None
     once = {str(one["id"]): one for one in results}
@@ -200,6 +205,13 @@ def _whole_batch(answer: Answer) -> list[dict[str, Any]]:
     for error in answer.body.get("errors") or ():
         if error.get("category") != "OBJECT_NOT_FOUND":
             raise RetriableError(f"HubSpot answered part of a batch: {str(error.get('message'))[:200]}")
+    return results
+
+
+def _with_ids(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Objects, whose ids every walk and every lookup goes by."""
+    if not all(isinstance(one, dict) and is_id(one.get("id")) for one in results):
+        raise TruncatedBodyError("HubSpot's answer has an object without an id.")
     return results
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from connectors.contract import Delivery, RefusedDeliveryError, Webhook
+from connectors.hubspot.accounts import is_id
 
 LONGEST_AGE_MS = 300_000
 
@@ -88,8 +89,8 @@ def objects_named(deliveries: Sequence[Delivery], singular: str, type_id: str) -
             if kind != singular and not (kind == "object" and event.get("objectTypeId") == type_id):
                 continue
             for name in _naming(verb, singular, event):
-                if (object_id := str(event.get(name) or "")).isdigit():
-                    named.setdefault(object_id)
+                if is_id(event.get(name)):
+                    named.setdefault(str(event[name]))
                     break
     return list(named)
 

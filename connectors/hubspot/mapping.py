@@ -103,12 +103,12 @@ class Meaning:
         entry, won = f"closed/{deal_id}", _true(properties.get("hs_is_closed_won"))
         if won or _true(properties.get("hs_is_closed")):
             kind = "crm.opportunity_won" if won else "crm.opportunity_lost"
-            entered = text(properties.get("hs_v2_date_entered_current_stage"))
+            entered = _given(properties, "hs_v2_date_entered_current_stage")
             closed_at = _instant(entered or required(properties, "closedate"), "closedate")
             newly = created or _told_newly(closed_at, modified_at, record, state)
             if newly if entered else state.get(entry) != kind:
                 # Before the closing the amount is a guess that changes: an event says what will not.
-                amount, currency = text(properties.get("amount")), text(properties.get("deal_currency_code"))
+                amount, currency = _given(properties, "amount"), text(properties.get("deal_currency_code"))
                 value = None if amount is None else decimal_value(amount, "amount")
                 events.append(event(kind, closed_at, iso(closed_at), value, {"currency": currency} if currency else {}))
                 if not entered:
@@ -142,7 +142,7 @@ class Meaning:
         opened = _told_newly(created_at, modified_at, record, state)
         if opened:
             events.append(event("support.ticket_opened", created_at, "", None, known))
-        closed = text(properties.get("closed_date"))
+        closed = _given(properties, "closed_date")
         if closed is not None:
             solved_at = _instant(closed, "closed_date")
             if opened or _told_newly(solved_at, modified_at, record, state):
@@ -270,8 +270,14 @@ def _profile(record: Mapping[str, Any], company_id: str, created_at: datetime, m
 
 
 def _merged(record: Mapping[str, Any]) -> list[str]:
-    written = text(record["properties"].get("hs_merged_object_ids")) or ""
+    written = str(_given(record["properties"], "hs_merged_object_ids") or "")
     return [one.strip() for one in written.split(";") if one.strip()]
+
+
+def _given(properties: Mapping[str, Any], name: str) -> Any:
+    """A property that has a value. HubSpot writes text; a number or a boolean is taken as well."""
+    value = properties.get(name)
+    return None if value == "" else value
 
 
 def _true(value: Any) -> bool:
@@ -279,12 +285,14 @@ def _true(value: Any) -> bool:
 
 
 def _instant(value: Any, name: str) -> datetime:
-    """A time as HubSpot writes it: ISO 8601, a day, or (in old properties) epoch milliseconds as text."""
-    if isinstance(value, str) and value.isdigit():
+    """A time as HubSpot writes it: ISO 8601, a day, or (in old properties) epoch milliseconds."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
         try:
             return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(value))
-        except OverflowError as error:
-            raise BadRecordError(f"{name} is outside the years that a date can hold: {value!r}.") from error
+        except (OverflowError, ValueError) as error:
+            raise BadRecordError(f"{name} is outside the years that a date can hold: {value[:30]!r}.") from error
     if isinstance(value, str) and len(value) == len("2026-11-20"):
         value += "T00:00:00Z"
     return iso_instant(value, name)
