@@ -63,17 +63,16 @@ def domain_of(value: Any) -> str | None:
     return host if _DOMAIN.fullmatch(host) else None
 
 
-def changed_links(
+def links_of(
     company_id: str, before: Mapping[str, Any], claims: Mapping[str, Any], valid_from: datetime
 ) -> tuple[Link, ...]:
-    """The claims that are new since `before`, and those of then that hold no longer, as withdrawn."""
+    """Everything that is claimed of a company, and as withdrawn what was claimed before and holds no longer."""
     identity = company_identity(company_id)
     links = []
     for field, evidence, target in (("crm_id", "external_id", account_identity), ("domain", "domain", _domain_name)):
         old, new = before.get(field), claims.get(field)
-        if old != new:
-            links += [Link(identity, target(old), evidence, valid_from, withdrawn=True)] if old else []
-            links += [Link(identity, target(new), evidence, valid_from)] if new else []
+        links += [Link(identity, target(new), evidence, valid_from)] if new else []
+        links += [Link(identity, target(old), evidence, valid_from, withdrawn=True)] if old and old != new else []
     return tuple(links)
 
 

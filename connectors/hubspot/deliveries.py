@@ -11,6 +11,7 @@ import orjson
 
 from connectors.contract import Delivery, RefusedDeliveryError, Webhook
 from connectors.hubspot.accounts import is_id
+from vitals.errors import BadRecordError
 
 LONGEST_AGE_MS = 300_000
 
@@ -73,15 +74,20 @@ def decoded(url: str) -> str:
 
 def delivery_id(body: bytes) -> str:
     """The same for the same events, in whichever order and attempt they come; HubSpot's `eventId` is not unique."""
-    events = _events(body)
-    if not events:
+    try:
+        events = _events(body)
+    except BadRecordError:
         return hashlib.sha256(body).hexdigest()
     occurrences = sorted(orjson.dumps([event.get(name) for name in _OCCURRENCE]) for event in events)
     return hashlib.sha256(b"\n".join(occurrences)).hexdigest()
 
 
 def objects_named(deliveries: Sequence[Delivery], singular: str, type_id: str) -> list[str]:
-    """Ids of the objects of one type that events name, each once; of a merge, the one that goes on."""
+    """Ids of the objects of one type that events name, each once; of a merge, the one that goes on.
+
+    Raises:
+        BadRecordError: a body is no list of events.
+    """
     named: dict[str, None] = {}
     for delivery in deliveries:
         for event in _events(delivery.body):
@@ -109,9 +115,11 @@ def _naming(verb: str, singular: str, event: Mapping[str, Any]) -> tuple[str, ..
 def _events(body: bytes) -> list[Mapping[str, Any]]:
     try:
         found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return []
-    return [event for event in found if isinstance(event, dict)] if isinstance(found, list) else []
+    except orjson.JSONDecodeError as error:
+        raise BadRecordError("The delivery is not JSON.") from error
+    if not isinstance(found, list) or not all(isinstance(event, dict) for event in found):
+        raise BadRecordError("The delivery is no list of events.")
+    return found
 
 
 def _require_equal(given: str, expected: Sequence[str]) -> None:

@@ -11,10 +11,10 @@ from connectors.fields import decimal_value, iso, iso_instant, required, text
 from connectors.hubspot.accounts import (
     COMPANY,
     account_of,
-    changed_links,
     company_claims,
     company_entry,
     company_identity,
+    links_of,
     primary_company,
 )
 from connectors.promises import is_new
@@ -59,7 +59,7 @@ class Meaning:
             events.append(event("crm.account_deleted", modified_at, iso(modified_at)))
         elif modified_at > created_at:
             events.append(event("crm.account_updated", modified_at, iso(modified_at)))
-        links = list(changed_links(company_id, state.get(entry) or {}, claims, modified_at))
+        links = list(links_of(company_id, state.get(entry) or {}, claims, modified_at))
         kept: dict[str, Any] = {entry: claims}
         profiles = []
         if self.identity_source:
@@ -163,16 +163,16 @@ class Meaning:
     def _merged_into(
         self, loser: str, winner: str, claims: Mapping[str, Any], merged_at: datetime, state: State
     ) -> Mapped:
-        """What becomes of a company that HubSpot merged into another, told once (entry `merged/<id>`)."""
+        """What becomes of a company that HubSpot merged into another; its end is told once (entry `merged/<id>`)."""
         entry, before = f"merged/{loser}", state.get(company_entry(loser)) or {}
-        if state.get(entry) == winner:
-            return Mapped()
         # Old claims would contradict the winner's with equal strength: the loser's become the winner's.
-        links = list(changed_links(loser, before, claims, merged_at))
-        if self.identity_source:
+        links = list(links_of(loser, before, claims, merged_at))
+        known = {entry: winner, company_entry(loser): {**before, **claims}}
+        if self.identity_source and state.get(entry) != winner:
             links.append(Link(company_identity(loser), company_identity(winner), "crm_link", merged_at))
-        if not before:
-            return Mapped(links=tuple(links), state={entry: winner})  # merged before we knew it: it has no events
+        # Told already, or merged before we knew it, so that it has no events.
+        if entry in state or not before:
+            return Mapped(links=tuple(links), state=known)
         own = account_of(loser, None if self.identity_source else before.get("crm_id"))
         event = _events_of(COMPANY, loser, own)("crm.account_deleted", merged_at, f"merged into {winner}")
         profiles = []
@@ -187,8 +187,7 @@ class Meaning:
                     deleted=True,
                 )
             )
-        state_after = {entry: winner, company_entry(loser): None}
-        return Mapped(events=(event,), profiles=tuple(profiles), links=tuple(links), state=state_after)
+        return Mapped(events=(event,), profiles=tuple(profiles), links=tuple(links), state=known)
 
 
 def version_of(record: Mapping[str, Any]) -> datetime:

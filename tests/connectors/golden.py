@@ -1,7 +1,6 @@
 """Golden pairs: a raw object and the state on one side, what it means on the other, as one JSON file each.
 
 `{"stream", "raw": {"object_type", "source_id", "body"}, "state"}` with either `"mapped"` or `"error"` (the reason).
-`"mapped"` has `"links"` where the mapping claims any.
 """
 
 from pathlib import Path
@@ -31,12 +30,13 @@ def answer(stream: Stream, case: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mapped(source: str, mapped: Mapped) -> dict[str, Any]:
-    found = {
+    return {
         "events": [_event(source, event) for event in mapped.events],
         "profiles": [_profile(profile) for profile in mapped.profiles],
         "state": dict(mapped.state),
+        # Only where the object says something of it.
+        **({"links": [_link(link) for link in mapped.links]} if mapped.links else {}),
     }
-    return {**found, "links": [_link(link) for link in mapped.links]} if mapped.links else found
 
 
 def _event(source: str, event: MappedEvent) -> dict[str, Any]:

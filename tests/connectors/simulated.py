@@ -91,7 +91,7 @@ class Followed:
     def page(self) -> bool:
         """One transaction; whether the stream has more at once."""
         fetched = self.stream.fetch(dict(self.state))
-        self.take(fetched)
+        self._commit(fetched)
         self.promises.append(fetched.complete_through)
         return fetched.more
 
@@ -100,10 +100,9 @@ class Followed:
         page = brought_by(
             self.stream, deliveries, dict(self.state), lambda _delivery, reason: self.unreadable.append(reason)
         )
-        self.take(page, early=True)
+        self._commit(page, early=True)
 
-    def take(self, fetched: Page, *, early: bool = False) -> None:
-        """The transaction of a page, fetched or delivered (`early`)."""
+    def _commit(self, fetched: Page, *, early: bool = False) -> None:
         self.seen = seen = self.seen or SeenIds(self.stream.overlap, self.state)
         outcome, unresolved, _ = map_page(self.stream, fetched, self.state)
         self.drifted.extend(note(fetched.objects, self.state, outcome.updates, _INGESTED_AT))

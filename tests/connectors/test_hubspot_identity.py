@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.catalogue import identity_source_enabled
 from connectors.contract import Link, Mapped, Profile, RawObject
-from connectors.hubspot.accounts import changed_links, domain_of, primary_company
+from connectors.hubspot.accounts import domain_of, links_of, primary_company
 from connectors.hubspot.mapping import Meaning
 from connectors.hubspot.simulated_objects import company_id, domain_for
 from connectors.simulation.injection import Injection
@@ -117,15 +117,29 @@ def test_a_merge_where_hubspot_is_the_crm_ends_one_account_and_points_it_to_the_
         ("crm.account_deleted", "hubspot:company:555", "555"),
     ]
     at = gone[0].valid_from
-    assert set(mapped.links) == {
+    assert {link for link in mapped.links if link.identity == "hubspot:company:555"} == {
         Link("hubspot:company:555", "domain:oldharbor.example", "domain", at, withdrawn=True),
         Link("hubspot:company:555", "domain:harbor.example", "domain", at),
         Link("hubspot:company:555", "hubspot:company:777", "crm_link", at),
     }
-    after = {**state, **mapped.state}
-    again = meaning.company(winner, {name: value for name, value in after.items() if value is not None})
-    assert not again.links
+    again = meaning.company(winner, {**state, **mapped.state})
+    assert not [link for link in again.links if link.withdrawn]
+    assert not [profile for profile in again.profiles if profile.deleted]
     assert [event.kind for event in again.events] == ["crm.account_created", "crm.account_updated"]
+
+
+def test_a_winner_that_is_merged_itself_takes_all_along_and_ends_only_itself() -> None:
+    meaning = Meaning(identity_source=True, crm_id_property="crm_account_id")
+    state: dict[str, Any] = {}
+    for raw in (
+        company("777", CHANGED, name="Harbor", hs_merged_object_ids="555"),
+        company("999", CHANGED, name="Ports"),
+    ):
+        state |= meaning.company(raw, state).state
+    mapped = meaning.company(company("999", MERGED, name="Ports", hs_merged_object_ids="555;777"), state)
+    assert [event.source_id for event in mapped.events if event.kind == "crm.account_deleted"] == ["777"]
+    aliases = {(link.identity, link.account_ref) for link in mapped.links if link.evidence == "crm_link"}
+    assert aliases == {(f"hubspot:company:{one}", "hubspot:company:999") for one in ("555", "777")}
 
 
 def test_a_profile_needs_a_name_or_a_domain() -> None:
@@ -145,10 +159,13 @@ def test_what_is_claimed_in_the_end_is_what_the_last_version_says(history: list[
     before: dict[str, str | None] = {}
     when = datetime(2026, 1, 1, tzinfo=UTC)
     for now in history:
-        for link in changed_links("1", before, now, when):
+        links = links_of("1", before, now, when)
+        for link in links:
             claim = (link.account_ref, link.evidence)
-            assert (claim in standing) == link.withdrawn, "only what stands is withdrawn, and nothing is claimed twice"
+            assert claim in standing or not link.withdrawn, "only what stands is withdrawn"
             standing = standing - {claim} if link.withdrawn else standing | {claim}
+        # Whoever takes an object's links as all that it claims needs no withdrawals.
+        assert {(link.account_ref, link.evidence) for link in links if not link.withdrawn} == standing
         before = now
     last = history[-1]
     expected = {(f"crm:account:{last['crm_id']}", "external_id")} if last["crm_id"] else set()

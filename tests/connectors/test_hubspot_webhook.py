@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import orjson
 import pytest
@@ -23,6 +24,7 @@ from connectors.simulation.injection import Injection
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import SIMULATOR_URL, Followed, by_id
+from vitals.errors import BadRecordError
 from vitals.settings import Settings
 
 StageOf = Callable[..., Stage]
@@ -167,13 +169,24 @@ def test_which_objects_events_name() -> None:
             {"subscriptionType": "deal.associationChange", "associationType": "COMPANY_TO_DEAL", "toObjectId": 12},
             {"subscriptionType": "contact.privacyDeletion", "objectId": 13},
         ),
-        delivery({}, b"not JSON"),
-        delivery({}, b'{"subscriptionType": "deal.creation", "objectId": 14}'),
         named({"subscriptionType": "deal.creation", "objectId": "not a number"}),
     ]
     assert objects_named(deliveries, "deal", "0-3") == ["5", "6", "11", "12"]
     assert objects_named(deliveries, "company", "0-2") == ["7", "8", "10"]
     assert objects_named(deliveries, "ticket", "0-5") == []
+
+
+@pytest.mark.parametrize("body", [b"not JSON", b'{"subscriptionType": "deal.creation", "objectId": 14}', b"[7]"])
+def test_a_body_that_is_no_list_of_events_is_a_bad_record(body: bytes) -> None:
+    with pytest.raises(BadRecordError):
+        objects_named([delivery({}, body)], "deal", "0-3")
+    assert HubSpotWebhook(SECRET).verify(signed(body, "https://hooks.example.test/hubspot"))
+
+
+def take(followed: Followed, page: Page) -> None:
+    """The transaction of a page that was delivered."""
+    with mock.patch.object(followed.stream, "fetch", return_value=page):
+        followed.page()
 
 
 def meant(stream: Stream, page: Page, state: State) -> list[tuple[str, str, str | None]]:
@@ -202,7 +215,7 @@ def test_a_delivery_brings_the_events_that_the_poll_would_and_the_poll_repeats_n
     ]
     assert streams["hubspot.deals"].received([told], dict(followed["hubspot.deals"].state)) is None
     before = len(one.events)
-    one.take(page)
+    take(one, page)
     assert [event.kind for event in one.events[before:]] == ["support.ticket_opened"]
     stage.advance_to(world.history_end + 300)
     one.catch_up()
@@ -225,7 +238,7 @@ def test_a_deletion_and_an_object_that_does_not_exist(world: World, stage_of: St
     assert meant(followed.stream, page, followed.state) == [
         ("crm.account_deleted", str(company), f"crm:account:{account.crm_id}")
     ]
-    followed.take(page)
+    take(followed, page)
     # The daily scan finds it again and says nothing new.
     for _ in range(3):
         stage.advance_to(stage.simulation.clock.now() + DAY)
@@ -245,7 +258,7 @@ def test_a_deal_that_is_delivered_during_the_first_load_is_told_once(
     page = followed.stream.received([told], dict(followed.state))
     assert page is not None
     assert page.complete_through is None
-    followed.take(page)
+    take(followed, page)
     followed.catch_up()
     own = by_id(followed.events)
     assert sum(event["kind"] == "crm.opportunity_won" for event in own.values()) == sum(
