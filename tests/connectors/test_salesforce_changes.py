@@ -13,7 +13,7 @@ from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id
 
 ACCOUNTS = "salesforce.accounts"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Captured:

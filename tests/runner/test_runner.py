@@ -119,22 +119,22 @@ def test_a_new_field_is_reported_once_and_stands_in_the_committed_state(settings
 
     things = [(number, "alpha") for number in range(9)]
     for stream in (
-        NumberedStream("test.drift", things[:3]),
-        WiderStream("test.drift", things[:6]),
-        WiderStream("test.drift", things),
+        NumberedStream("test.widened", things[:3]),
+        WiderStream("test.widened", things[:6]),
+        WiderStream("test.widened", things),
     ):
         read = len(stream._things)
         run_until(
             settings,
             serde,
             [stream, AccountsStream(["alpha"])],
-            lambda read=read: load_state(settings, serde, "test.drift").get("cursor") == read,
+            lambda read=read: load_state(settings, serde, "test.widened").get("cursor") == read,
         )
-    known = load_state(settings, serde, "test.drift")["fields/thing"]
+    known = load_state(settings, serde, "test.widened")["fields/thing"]
     assert known["account"] == {"types": ["string"]}
     assert known["colour"]["types"] == ["string"]
     assert known["colour"]["reported_at"]
-    assert REGISTRY.get_sample_value("vitals_connector_schema_drift_total", {"stream": "test.drift"}) == 1
+    assert REGISTRY.get_sample_value("vitals_connector_schema_drift_total", {"stream": "test.widened"}) == 1
 
 
 def test_a_zombie_is_fenced_and_what_it_had_open_is_never_seen(settings, serde) -> None:

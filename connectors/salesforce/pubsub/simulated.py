@@ -99,19 +99,20 @@ class PubSubSimulator:
         """`Subscribe`: as many events as were asked for, as they happen in source time."""
         self._authorize(context)
         first = next(requests)
-        self.subscriptions.append(first)
         object_name = first.topic_name.removeprefix("/data/").removesuffix("ChangeEvent")
         if object_name not in SCHEMAS:
             context.abort(grpc.StatusCode.NOT_FOUND, f"no topic {first.topic_name}")
         now = self._simulation.clock.now_seconds()
         since = int.from_bytes(first.replay_id) if first.replay_preset == CUSTOM else now
-        if first.replay_preset == CUSTOM and (self._fault("cdc_expired") or since < now - _KEPT_SECONDS):
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The Replay ID validation failed.")
         wanted = [first.num_requested]
         threading.Thread(target=_gather, args=(requests, wanted), daemon=True).start()
         sent: set[tuple[str, str]] = set()
         if first.replay_preset != CUSTOM:
             sent = {(row["Id"], row["SystemModstamp"]) for _, row in self._changed(object_name, since)}
+        # Whoever sees the subscription here may count on every change from now on.
+        self.subscriptions.append(first)
+        if first.replay_preset == CUSTOM and (self._fault("cdc_expired") or since < now - _KEPT_SECONDS):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The Replay ID validation failed.")
         given = 0
         while context.is_active() and not self._stopping.is_set():
             if self._fault("cdc_dropped"):
