@@ -17,6 +17,7 @@ class Pace:
     ) -> None:
         if not 0 < burst < requests or seconds <= 0:
             raise ValueError("a pace has 0 < burst < requests and a positive time")
+        self._seconds = seconds
         self._rate = (requests - burst) / seconds
         self._burst = burst
         self._tokens = float(burst)

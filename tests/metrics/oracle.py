@@ -122,6 +122,10 @@ ORACLES: Mapping[str, Oracle] = {
     "product.files_changed": oracle("sum", "product.feature_used", number("files")),
     "product.page_views": oracle("count", "product.event_tracked", only("event", "Loaded a Page")),
     "product.value": oracle("sum", "product.feature_used", value),
+    "support.csat_answers": oracle(
+        "count", "support.csat_answered", lambda event: None if event["value"] is None else "counts"
+    ),
+    "support.csat_score_sum": oracle("sum", "support.csat_answered", value),
     "support.high_priority_tickets_opened": oracle(
         "count", "support.ticket_opened", only("priority", "high", "urgent")
     ),

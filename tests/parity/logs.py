@@ -24,7 +24,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 
 KINDS = {
     "events.product": ("product.feature_used", "product.event_tracked"),
-    "events.support": ("support.ticket_opened", "support.ticket_solved"),
+    "events.support": ("support.ticket_opened", "support.ticket_solved", "support.csat_answered"),
     "events.crm": (
         "crm.account_created",
         "crm.account_updated",
