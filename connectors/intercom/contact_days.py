@@ -10,7 +10,7 @@ def zone_of(name: str) -> tzinfo | None:
     """The time zone that a workspace names, None where it is none that this system knows."""
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):
         return None
 
 

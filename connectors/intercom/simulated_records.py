@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from connectors.intercom.conversation_versions import (
     ASSIGNED_AFTER_SECONDS,
@@ -36,6 +37,11 @@ _REMARKS = {1: "This took far too long.", 2: "Not what I hoped for.", 5: "Thank 
 def object_id(key: str) -> str:
     """24 hexadecimal digits, as Intercom's ids of contacts and companies."""
     return f"{hashed(key):032x}"[:24]
+
+
+def uuid_of(key: str) -> str:
+    """The dashed form that Intercom gives requests, scrolls and notifications."""
+    return str(UUID(int=hashed(key)))
 
 
 @lru_cache(maxsize=100_000)

@@ -20,7 +20,6 @@ from connectors.intercom import simulated_records as records
 from connectors.intercom.conversation_versions import Position, conversation_versions
 from connectors.intercom.search_query import QueryError, Search
 from connectors.simulation.gate import VendorFront, VendorGate, source_now, vendor_path
-from connectors.simulation.identifiers import hashed
 from connectors.simulation.limits import RequestWindow
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
@@ -86,8 +85,7 @@ class IntercomFront(VendorFront):
 
 def refusal(request: Request, status: int, code: str, message: str) -> JSONResponse:
     """An `error.list`."""
-    digits = f"{hashed(f'{request.url.path}:{source_now(request)}'):032x}"
-    request_id = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    request_id = records.uuid_of(f"{request.url.path}:{source_now(request)}")
     errors = [{"code": code, "message": message}]
     return JSONResponse({"type": "error.list", "request_id": request_id, "errors": errors}, status)
 
@@ -250,8 +248,8 @@ class IntercomSimulator:
             if self._scroll is not None or faults.take(NAME, path, "scroll_exists"):
                 return refusal(request, 400, "scroll_exists", "scroll already exists for this workspace")
             self._scrolls += 1
-            digits = f"{hashed(f'scroll:{self._scrolls}:{source_now(request)}'):032x}"
-            self._scroll = _Scroll(f"{digits[:8]}-{digits[8:20]}", self._companies(source_now(request)), wall)
+            param = records.uuid_of(f"scroll:{self._scrolls}:{source_now(request)}")
+            self._scroll = _Scroll(param, self._companies(source_now(request)), wall)
         if self._scroll is None or given not in (None, self._scroll.param):
             return refusal(request, 404, "not_found", "scroll parameter not found")
         scroll = self._scroll

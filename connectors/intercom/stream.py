@@ -1,6 +1,6 @@
 """The conversations stream: each cycle looks at companies and contacts that changed, then reads the conversations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -119,9 +119,9 @@ class ConversationStream(Stream):
     def received(self, deliveries: Sequence[Delivery], state: State) -> Page | None:
         """The conversations, contacts and companies of notifications; see `connectors.intercom.notifications`."""
         objects = list(notified_objects(deliveries, self._client))
-        told = {(one.object_type, one.source_id) for one in objects}
-        asked = self._accounts_of([one.body for one in objects if one.object_type == CONVERSATION], state, 0)
-        objects += [one for one in asked if (one.object_type, one.source_id) not in told]
+        conversations = [one.body for one in objects if one.object_type == CONVERSATION]
+        told = {f"{one.object_type}/{one.source_id}": one for one in objects if not one.body.get("deleted")}
+        objects += self._accounts_of(conversations, state, 0, told)
         # A conversation is mapped with what its contact's and company's notifications said.
         objects.sort(key=lambda one: _ORDER.index(one.object_type))
         return Page(objects, {}, since(state), more=False) if objects else None
@@ -250,12 +250,19 @@ class ConversationStream(Stream):
             updates[RECENT] = walk.tail
         return Page(objects, updates, through, more=False)
 
-    def _accounts_of(self, conversations: Iterable[dict[str, Any]], state: State, looked_until: int) -> list[RawObject]:
+    def _accounts_of(
+        self,
+        conversations: Iterable[dict[str, Any]],
+        state: State,
+        looked_until: int,
+        told: Mapping[str, RawObject] | None = None,
+    ) -> list[RawObject]:
         """The contacts and companies of conversations that the state does not hold and no look at all can have shown.
 
-        A contact who has no entry has no company, unless the conversation changed after `looked_until`.
+        A contact who has no entry has no company, unless the conversation changed after `looked_until`. Those in `told`
+        (by the names of their entries) need not be asked for.
         """
-        found: dict[str, RawObject] = {}
+        found = dict(told or {})
         for conversation in conversations:
             contact_id = contact_of(conversation)
             companies = list(companies_of(conversation, state))
@@ -270,7 +277,7 @@ class ConversationStream(Stream):
                 company = found.get(entry) or self._ask(entry, state)
                 if company is not None:
                     found[entry] = company
-        return list(found.values())
+        return [one for entry, one in found.items() if entry not in (told or {})]
 
     def _ask(self, entry: str, state: State) -> RawObject | None:
         """One contact or company by its entry's name; None where it is known, absent, or of no company."""

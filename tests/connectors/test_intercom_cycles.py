@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.intercom.conversation_versions import rated_after, score
+from connectors.intercom.conversation_versions import score
 from connectors.intercom.simulator import INDEX_SECONDS
 from connectors.intercom.stream import INDEX_LAG
 from connectors.simulation.faults import Fault
@@ -119,7 +119,7 @@ def test_a_cycle_without_news_brings_nothing_and_promises_more(world: World, sta
 
 
 def test_the_overlap_is_read_again_and_told_once(world: World, stage_of: StageOf) -> None:
-    """What was met in the last quarter of an hour comes with every search, and goes nowhere while it does not change."""
+    """What was met in the last quarter of an hour comes with every search, and goes no further while it is the same."""
     stage = stage_of(with_tickets(world, [(START - 600, 900)]), START)
     followed = Followed(stage.streams("intercom")[STREAM]).catch_up()
     raw = [one for one in followed.objects if one.object_type == "conversation"]
@@ -147,7 +147,8 @@ def test_a_conversation_that_the_index_shows_late_is_caught_by_the_overlap(world
     followed.catch_up()
     assert count(followed.events)["support.ticket_opened"] == 2
     promise = followed.promises[-2]
-    assert promise is not None and promise.timestamp() < START + 100, "nothing was promised that was not shown"
+    assert promise is not None
+    assert promise.timestamp() < START + 100, "nothing was promised that was not shown"
 
 
 def test_a_conversation_closed_while_the_first_load_pages_is_told_in_full(
