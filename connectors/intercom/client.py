@@ -136,8 +136,9 @@ class IntercomClient:
             answer = self._get(f"/contacts/{contact['id']}/companies", {"page": page, "per_page": 50}, tolerate=(404,))
             if answer.status != 200:
                 return contact
-            body = _object(answer.body, "data")
-            rows += body["data"]
+            # Example and schema of Intercom's own description disagree on the name.
+            body = _object(answer.body, "companies" if "companies" in answer.body else "data")
+            rows += body.get("data") or body.get("companies") or ()
             pages = body.get("pages") or {"page": page}
         return {**contact, "companies": {**companies, "data": rows, "has_more": False}}
 

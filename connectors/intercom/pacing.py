@@ -1,6 +1,7 @@
 """The request rate of an app, which the vendor announces in every answer, and what its answers mean."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import httpx
 
@@ -21,8 +22,8 @@ _RESTART = "restart the scroll"
 class AnnouncedPace(Pace):
     """A pace that follows `X-RateLimit-Limit`: nine tenths of what the app may send in a window."""
 
-    def __init__(self) -> None:
-        super().__init__(FIRST_REQUESTS, WINDOW_SECONDS, burst=_burst(FIRST_REQUESTS))
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(FIRST_REQUESTS, WINDOW_SECONDS, _burst(FIRST_REQUESTS), monotonic)
         self.requests = FIRST_REQUESTS
 
     def heed(self, headers: Mapping[str, str]) -> None:

@@ -43,7 +43,10 @@ INDEX_SECONDS = 20
 SCROLL_PAGE = 100
 SCROLL_SECONDS = 60.0
 
-_REQUESTS, _WINDOW_SECONDS = 1_666, 10.0
+REQUESTS = 1_666
+"""Requests in a window of ten seconds: the usual 10,000 a minute, spread."""
+
+_WINDOW_SECONDS = 10.0
 _VERSION = re.compile(r"\d\.\d+|Preview|Unstable")
 _DEFAULT_PAGE = {"conversations": 20, "contacts": 50}
 _MOST_LISTED = 10_000
@@ -56,7 +59,7 @@ class IntercomFront(VendorFront):
 
     def __init__(self, simulation: Simulation) -> None:
         super().__init__(simulation)
-        self.window = RequestWindow(_REQUESTS, _WINDOW_SECONDS, simulation.wall)
+        self.window = RequestWindow(REQUESTS, _WINDOW_SECONDS, simulation.wall)
 
     def windows(self, _path: str) -> Iterable[RequestWindow]:
         """Every endpoint counts against the one limit."""
@@ -64,7 +67,7 @@ class IntercomFront(VendorFront):
 
     def throttled(self, request: Request, retry_after: float | None, _window: RequestWindow | None) -> Response:
         """429, and when the window ends in the usual header: there is no `Retry-After`."""
-        message = f"Exceeded rate limit of {_REQUESTS} in 10_seconds"
+        message = f"Exceeded rate limit of {REQUESTS} in 10_seconds"
         answer = refusal(request, 429, "rate_limit_exceeded", message)
         if retry_after is not None:
             answer.headers["x-ratelimit-reset"] = str(source_now(request) + math.ceil(retry_after))
@@ -77,7 +80,7 @@ class IntercomFront(VendorFront):
     def headers(self, request: Request) -> dict[str, str]:
         """The limit, and the second at which its window ends."""
         return {
-            "x-ratelimit-limit": str(_REQUESTS),
+            "x-ratelimit-limit": str(self.window.count),
             "x-ratelimit-remaining": str(max(0, self.window.count - self.window.used)),
             "x-ratelimit-reset": str(source_now(request) + math.ceil(self.window.resets_in)),
         }
