@@ -169,6 +169,16 @@ def test_a_conversation_closed_while_the_first_load_pages_is_told_in_full(
     assert kinds == ["support.ticket_opened", "support.ticket_solved"]
 
 
+def test_what_was_met_stays_known_until_it_is_read_no_more(world: World, stage_of: StageOf) -> None:
+    """Also in the second at which a search begins: an opening of two days ago is remembered nowhere else."""
+    stage = stage_of(with_tickets(world, [(START - 40 * HOUR, 40 * HOUR - LAG + 50)]), START)
+    followed = Followed(stage.streams("intercom")[STREAM]).catch_up()
+    for at in (START + 49, START + 50, START + 51, START + 60):
+        stage.advance_to(at)
+        followed.catch_up()
+    assert [event.kind for event in followed.mapped] == ["support.ticket_opened", "support.ticket_solved"]
+
+
 def test_a_search_that_forgets_its_place_goes_on_from_the_last_change(
     world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.contract import RawObject
 from connectors.http import FixedAuthorization, Outcome, VendorHttp, Wire
+from connectors.intercom import connector
 from connectors.intercom.client import (
     API_VERSION,
     PACE,
@@ -23,6 +24,7 @@ from connectors.intercom.mapping import CONVERSATION, map_object
 from connectors.intercom.pacing import FIRST_REQUESTS, WINDOW_SECONDS, AnnouncedPace, classify
 from tests.connectors import golden
 from vitals.errors import BadRecordError, FatalError, RetriableError
+from vitals.settings import Settings
 
 DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
 NOON = 1_795_435_200
@@ -93,9 +95,6 @@ def test_the_next_page_is_an_object_or_there_is_none(pages: Any, after: str | No
 
 
 def test_every_request_names_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    from connectors.intercom import connector
-    from vitals.settings import Settings
-
     monkeypatch.setenv("VITALS_INTERCOM_ACCESS_TOKEN", "token")
     transport = Answers(answer(body={"type": "admin", "app": {"timezone": "Europe/Berlin"}}))
     (stream,) = connector.create(Settings(simulator_url=""), Wire(transport=transport))
@@ -141,7 +140,7 @@ def test_a_passing_fault_is_tried_again(status: int) -> None:
 
 def test_a_withdrawn_token_is_asked_for_once_more_and_then_named() -> None:
     client, transport, _ = client_of(*[answer(401, errors("token_not_found"))] * 2)
-    with pytest.raises(FatalError, match="rejects the credentials.*token_not_found"):
+    with pytest.raises(FatalError, match=r"rejects the credentials.*token_not_found"):
         client.workspace()
     assert len(transport.asked) == 2
 
@@ -153,9 +152,7 @@ def test_a_place_that_is_not_taken_is_no_refusal_of_the_search() -> None:
 
 
 def test_what_a_scroll_says() -> None:
-    broken = errors(
-        "server_error", "Request failed due to an internal network error. Please restart the scroll operation."
-    )
+    broken = errors("server_error", "Request failed due to an internal network error. Please restart the scroll.")
     client, transport, _ = client_of(
         answer(400, errors("scroll_exists", "scroll already exists for this workspace")),
         answer(404, errors("not_found")),
