@@ -5,8 +5,9 @@ and independent of how the account is doing. A task is opened, and closed when i
 put into the calendar two weeks ahead; nobody touches it when it has been held.
 """
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from connectors.simulation.calendar import DAY, iso_day
 from connectors.simulation.identifiers import hashed, salesforce_id
@@ -57,9 +58,8 @@ def task_rows(world: World, now: int) -> list[Row]:
     return [
         done if done_at <= now else opened
         for account in world.accounts
-        for opened_at, done_at, opened, done in _tasks(account, world.history_end)
-        # Whoever is looked after no longer gets no new task.
-        if opened_at <= now and not _gone(account, opened_at)
+        for opened_at, done_at, opened, done in _kept(account, world.history_end, _tasks)
+        if opened_at <= now
     ]
 
 
@@ -68,14 +68,21 @@ def meeting_rows(world: World, now: int) -> list[Row]:
     return [
         row
         for account in world.accounts
-        for written_at, row in _meetings(account, world.history_end)
-        if written_at <= now and not _gone(account, written_at)
+        for written_at, row in _kept(account, world.history_end, _meetings)
+        if written_at <= now
     ]
 
 
-def _gone(account: Account, at: int) -> bool:
-    deleted = [change.deleted for change in account.changes if change.at <= at and change.deleted is not None]
-    return bool(deleted) and bool(deleted[-1])
+Begun = TypeVar("Begun", bound=tuple[Any, ...])
+
+
+def _kept(account: Account, history_end: int, made: Callable[[Account, int], tuple[Begun, ...]]) -> Iterable[Begun]:
+    """What was begun (the first of each) while the account was there: one that is gone gets nothing new."""
+    everything = made(account, history_end)
+    deletions = [(change.at, change.deleted) for change in account.changes if change.deleted is not None]
+    if not deletions:
+        return everything
+    return (one for one in everything if not next((gone for at, gone in reversed(deletions) if at <= one[0]), False))
 
 
 @lru_cache(maxsize=10_000)
