@@ -13,6 +13,7 @@ from api.auth.identity import SIGNED_IN
 from api.context import Context
 from api.cursor import Order, Sort
 from api.database import fetch_all, fetch_one, sql
+from api.merges import surviving_account
 from api.problems import ProblemError, documented
 from api.receipts import RECEIPT_EXAMPLE, Receipt, current_model, receipt_for
 
@@ -103,6 +104,7 @@ class AccountDetail(AccountRow):
             "examples": [
                 {
                     **ACCOUNT_EXAMPLE,
+                    "merged_into": None,
                     "crm_id": "001xx000003DGbYAAW",
                     "created_at": "2019-03-02T09:30:00Z",
                     "model": "health-2026-11",
@@ -113,6 +115,9 @@ class AccountDetail(AccountRow):
         }
     )
 
+    merged_into: UUID | None = Field(
+        description="The account that the requested one was merged into: the answer is about that one. Null otherwise."
+    )
     crm_id: str = Field(description="Id of the account in the CRM.", examples=["001xx000003DGbYAAW"])
     created_at: datetime = Field(description="When the CRM created the account.", examples=["2019-03-02T09:30:00Z"])
     model: str | None = Field(
@@ -171,15 +176,17 @@ async def list_accounts(
 
 @router.get("/v1/accounts/{account_id}", summary="One account", responses=documented(401, 404, 422, 503))
 async def account(account_id: UUID, context: Context) -> AccountDetail:
-    """Profile, live score, and what each signal adds to it."""
+    """Profile, live score, and what each signal adds to it; for a merged account those of the one that is left."""
     async with context.pool.connection() as connection:
         model = await current_model(connection)
-        row = await fetch_one(connection, sql("account"), account_id=account_id, model=model)
+        surviving = await surviving_account(connection, account_id)
+        row = await fetch_one(connection, sql("account"), account_id=surviving, model=model)
         if row is None:
             raise ProblemError(404, f"There is no account {account_id}.")
         receipt = await receipt_for(connection, context.clock.now(), row["model"], partition=row["partition"])
     return AccountDetail(
         **row_fields(row),
+        merged_into=None if surviving == account_id else surviving,
         crm_id=row["crm_id"],
         created_at=row["created_at"],
         model=row["model"],

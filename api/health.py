@@ -11,6 +11,7 @@ from api.account_rows import Band, Trend, points
 from api.auth.identity import SIGNED_IN
 from api.context import Context
 from api.database import fetch_all, fetch_one, sql
+from api.merges import surviving_account
 from api.problems import ProblemError, documented
 from api.receipts import RECEIPT_EXAMPLE, Receipt, current_model, receipt_for
 from api.time_range import TimeRange
@@ -61,6 +62,7 @@ async def health(account_id: UUID, context: Context, time_range: TimeRange) -> H
     """One score a day. The live score is not part of history."""
     start, end = time_range
     async with context.pool.connection() as connection:
+        account_id = await surviving_account(connection, account_id)
         scope = await fetch_one(
             connection, sql("account_scope"), account_id=account_id, model=await current_model(connection)
         )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth.identity import SIGNED_IN
 from api.context import Context
 from api.database import fetch_all, fetch_one, sql
+from api.merges import surviving_account
 from api.problems import FieldError, ProblemError, documented
 from api.receipts import RECEIPT_EXAMPLE, Receipt, receipt_for
 from api.time_range import TimeRange
@@ -71,10 +72,15 @@ async def metric_values(
     metric: Annotated[str, Query(description="Name of the metric.", examples=["product.events"], max_length=200)],
     grain: Annotated[Grain, Query(description="Length of a window; a day for every metric, finer for some.")] = "day",
 ) -> MetricValues:
-    """One value a window in which something happened."""
+    """One value a window in which something happened, with those of accounts that were merged into this one.
+
+    Counts and sums add up, minima and maxima compare, of last values the account's own counts. Distinct values cannot
+    be united from their numbers: where both have some, the greater is what there were at least.
+    """
     definition = _metric(metric, grain)
     start, end = time_range
     async with context.pool.connection() as connection:
+        account_id = await surviving_account(connection, account_id)
         scope = await fetch_one(connection, sql("account_scope"), account_id=account_id, model=None)
         if scope is None:
             raise ProblemError(404, f"There is no account {account_id}.")
@@ -84,6 +90,7 @@ async def metric_values(
             account_id=account_id,
             metric=metric,
             grain=grain,
+            merge=definition.merge,
             grain_seconds=LENGTH[grain].total_seconds(),
             topic=definition.topic,
             start=start,

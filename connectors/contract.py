@@ -76,9 +76,12 @@ class Profile:
 class Link:
     """A claim that a source's own name of an account (`zendesk:organization:77`) means the account `account_ref`.
 
-    `account_ref` is an identity (`crm:account:<id>`) or a domain (`domain:acme.example`). `evidence` says why it is
-    claimed, and so which claim wins: see `connectors.identity`. `valid_from` is source time. `withdrawn` takes back
-    what this source claimed before.
+    `account_ref` is an identity (`crm:account:<id>`, or another source's own name) or a domain (`domain:acme.example`,
+    see `connectors.identity.domains`). `evidence` says why it is claimed, and so which claim wins: `crm_link` (the
+    CRM's record names the other system's id), `external_id`, `domain`. `valid_from` is source time.
+
+    The links of one object are all that it claims about its name: what its stream claimed before and does not any more
+    is withdrawn by itself (see `Mapped.claimants`). `withdrawn` takes back one claim where the others are not at hand.
     """
 
     identity: str
@@ -89,12 +92,31 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Merge:
+    """The account `identity` went into the account `surviving`, whose events are that one's from `valid_from` on.
+
+    An identity source says it with the merged account's profile, each time that it tells that; without it the account
+    is its own again.
+    """
+
+    identity: str
+    surviving: str
+    valid_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Mapped:
-    """What one raw object means: events, profiles, links, and updates of the stream's state."""
+    """What one raw object means: events, profiles, links, merges, and updates of the stream's state.
+
+    `claimants` are names about which the object says everything that it claims, be it nothing any more; those of the
+    links and the profiles need no mention.
+    """
 
     events: Sequence[MappedEvent] = ()
     profiles: Sequence[Profile] = ()
     links: Sequence[Link] = ()
+    merges: Sequence[Merge] = ()
+    claimants: Sequence[str] = ()
     state: StateUpdates = field(default_factory=dict)
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 import orjson
 
 from connectors.contract import Json, MappedEvent, Page, Profile, RawObject, State, Stream
+from connectors.identity.claims import Alias, Claim, statements
 from connectors.stream_state import merge_updates
 from vitals.errors import BadRecordError
 from vitals.events import Event, event_id
@@ -38,6 +39,9 @@ class SetAside:
     message: str
     origin: str
     original: bytes
+    user_id: str | None = None
+    value: Decimal | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,6 +52,8 @@ class PageOutcome:
     complete_through: datetime | None
     events: list[Event] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    aliases: list[Alias] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
     updates: dict[str, Json] = field(default_factory=dict)
     refetched: int = 0
@@ -94,8 +100,12 @@ def map_page(stream: Stream, page: Page, state: State) -> tuple[PageOutcome, lis
             continue
         unresolved.extend(Unresolved(raw, event) for event in mapped.events)
         outcome.profiles.extend(mapped.profiles)
-        merge_updates(working, mapped.state)
-        outcome.updates.update(mapped.state)
+        said = statements(stream.source, stream.name, mapped, working)
+        outcome.claims.extend(said.claims)
+        outcome.aliases.extend(said.aliases)
+        for updates in (mapped.state, said.state):
+            merge_updates(working, updates)
+            outcome.updates.update(updates)
     merge_updates(working, page.state)
     outcome.updates.update(page.state)
     return outcome, unresolved, working
@@ -106,7 +116,7 @@ def settle(
     outcome: PageOutcome,
     unresolved: Iterable[Unresolved],
     seen: set[str],
-    resolve: Callable[[str | None], str | None],
+    resolve: Callable[[str | None, datetime], str | None],
     pseudonym: Callable[[str], str],
     ingested_at: datetime,
 ) -> None:
@@ -118,14 +128,17 @@ def settle(
             outcome.refetched += 1
             continue
         seen.add(identifier)
-        account = resolve(event.account_ref)
+        account = resolve(event.account_ref, event.event_time)
+        user_id = None if event.user is None else pseudonym(event.user)
+        value = None if event.value is None else event.value.quantize(SCALE)
         if account is None:
             outcome.set_aside.append(
                 SetAside(
                     "QuarantinedEvent", event.account_ref or item.raw.source_id, event.kind, identifier,
                     event.account_ref, event.event_time, "UnknownAccountError",
-                    f"No identity source knows the account {event.account_ref!r}.",
+                    f"Nothing tells which account {event.account_ref!r} is.",
                     f"{stream.name}/{item.raw.object_type}/{item.raw.source_id}", raw_bytes(item.raw),
+                    user_id, value, event.properties,
                 )
             )  # fmt: skip
             continue
@@ -137,8 +150,8 @@ def settle(
                 source=stream.source,
                 event_time=event.event_time,
                 ingested_at=ingested_at,
-                user_id=None if event.user is None else pseudonym(event.user),
-                value=None if event.value is None else event.value.quantize(SCALE),
+                user_id=user_id,
+                value=value,
                 properties=event.properties,
             )
         )

@@ -6,7 +6,7 @@ Between the polls of a vendor that has nothing new, a stream takes what its sour
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,15 +14,17 @@ from prometheus_client import Counter, Gauge
 
 from connectors import drift
 from connectors.contract import Delivery, Page, Stream
-from connectors.fates import COUNTS, SeenIds, SetAside, map_page, new_counts, settle
-from connectors.identities import IdentityIndex
+from connectors.fates import COUNTS, SeenIds, SetAside, Unresolved, map_page, new_counts, settle
+from connectors.identities import BEGINNING, IdentityIndex
+from connectors.identity.resolution import Identities
+from connectors.quarantine.redrive import Redriver
 from connectors.webhooks.brought import brought_by
 from connectors.webhooks.intake import Batch, DeliveryIntake
 from connectors.writer import StreamWriter
 from vitals.avro import AvroSerde
 from vitals.clock import Clock
 from vitals.errors import FatalError, RetriableError
-from vitals.events import account_id, user_pseudonym
+from vitals.events import user_pseudonym
 from vitals.settings import Settings
 
 log = structlog.get_logger()
@@ -57,15 +59,20 @@ class StreamRunner:
         self._identities, self._stopping = identities, stopping
         self._commits, self._fetches = _Attempts(stream.name), _Attempts(stream.name)
         self._deliveries = _Attempts(stream.name, parked="deliveries_parked", backs_off="deliveries_back_off")
+        self._redriver = Redriver(settings, serde, clock, identities)
         self._takes_webhooks = type(stream).received is not Stream.received
 
     def run(self) -> None:
         """Runs until stopping. Passing faults back off with full jitter; a fatal one parks the stream and says so."""
         run: _Run | None = None
+        if not self._identities.wait_read(IDENTITY_WAIT_SECONDS, self._stopping.is_set):
+            log.warning("identities_unread", stream=self._stream.name)
         while not self._stopping.is_set():
             try:
                 if run is None:
                     run = self._open()
+                if self._redriver.turn(run.writer):
+                    continue
                 rest = self._turn(run)
                 self._commits.succeeded()
                 self._rest(run, rest)
@@ -140,23 +147,16 @@ class StreamRunner:
         outcome, unresolved, _ = map_page(self._stream, page, writer.state)
         outcome.set_aside.extend(refused)
         drifted = drift.note(page.objects, writer.state, outcome.updates, self._clock.now())
-        resolve = self._identities.resolve
-        unknown = [item.event for item in unresolved if resolve(item.event.account_ref) is None]
-        if unknown and not self._stream.identity_source:
-            # Nobody is called unknown before the identity source has spoken for that time: no verdict by race.
-            verdict_time = max(event.event_time for event in unknown)
-            if not self._identities.wait_complete(verdict_time, IDENTITY_WAIT_SECONDS, self._stopping.is_set):
-                if self._stopping.is_set():
-                    return False
-                log.warning("identity_source_behind", stream=self._stream.name, unknown=len(unknown))
+        identities = self._identities.with_page(outcome)
+        if not self._stream.identity_source and not self._verdicts_stand(identities, unresolved):
+            return False
         pseudonym_key = self._settings.pseudonym_key.get_secret_value().encode()
-        own = {profile.identity for profile in outcome.profiles}
         settle(
             self._stream,
             outcome,
             unresolved,
             run.seen.ids,
-            _with_own(resolve, own),
+            identities.resolve,
             lambda user: user_pseudonym(pseudonym_key, user),
             self._clock.now(),
         )
@@ -167,12 +167,28 @@ class StreamRunner:
             identity_source=self._stream.identity_source,
         )
         drift.report(self._stream.name, drifted)
+        self._identities.learn(outcome)
         PAGES.labels(self._stream.name).inc()
         EVENTS.labels(self._stream.name, "published").inc(len(outcome.events))
         EVENTS.labels(self._stream.name, "set_aside").inc(len(outcome.set_aside))
         EVENTS.labels(self._stream.name, "fetched_again").inc(outcome.refetched)
         if writer.complete_through is not None:
             COMPLETE.labels(self._stream.name).set(writer.complete_through.timestamp())
+        return True
+
+    def _verdicts_stand(self, identities: Identities, unresolved: Sequence[Unresolved]) -> bool:
+        """Waits until the identity source has spoken for every verdict of a page. False when stopping ended that."""
+        through = max(
+            (
+                self._identities.verdict_time(identities.decide(event.account_ref, event.event_time), event.event_time)
+                for event in (item.event for item in unresolved)
+            ),
+            default=BEGINNING,
+        )
+        if not self._identities.wait_complete(through, IDENTITY_WAIT_SECONDS, self._stopping.is_set):
+            if self._stopping.is_set():
+                return False
+            log.warning("identity_source_behind", stream=self._stream.name, wanted=str(through))
         return True
 
 
@@ -219,14 +235,3 @@ class _Attempts:
     def again_in(self) -> float:
         """Seconds until the wait after the last failure is over."""
         return self._again_at - time.monotonic()
-
-
-def _with_own(resolve: Callable[[str | None], str | None], own: set[str]) -> Callable[[str | None], str | None]:
-    """Also resolves the identities that the page itself brings, which the index learns only after the commit."""
-
-    def resolved(identity: str | None) -> str | None:
-        if identity in own and identity is not None:
-            return account_id(identity)
-        return resolve(identity)
-
-    return resolved

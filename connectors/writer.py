@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 import structlog
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.contract import Json, Profile, RawObject
 from connectors.fates import COMPLETE, COUNTS, PageOutcome, SetAside, raw_bytes
+from connectors.quarantine.waiting import waiting_entries
 from connectors.stream_state import CURSORS, entry_key, entry_record, load_state, merge_updates, partition_of
 from schemas.topics import TOPICS, events_topic
 from vitals.avro import AvroSerde
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 
 TRANSACTION_TIMEOUT_SECONDS = 10.0
 POSITION = "position"
+IDENTITIES = "identities"
 SET_ASIDE_TOPICS = {"QuarantinedEvent": "quarantine", "DeadLetter": "dead_letters"}
 
 
@@ -96,8 +98,9 @@ class StreamWriter:
             client.begin_transaction()
             self._raw_objects(outcome.objects, updates, now)
             self._profiles(outcome.profiles)
+            self._identities(outcome, now)
             self._events(outcome.events)
-            self._set_aside(outcome.set_aside, now)
+            updates |= waiting_entries(updates[POSITION], self._set_aside(outcome.set_aside, now))
             self._state(updates, now)
             self._progress(progress_record(self.source, self.stream, through, now, retired=retired), identity_source)
             if COUNTS in updates:
@@ -124,9 +127,18 @@ class StreamWriter:
             return
         raise RetriableError(f"A transaction of {self.stream} did not commit in time.")
 
-    def _produce(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> None:
+    def _produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        delivered: Callable[[KafkaError | None, Message], None] | None = None,
+    ) -> None:
         client = self._usable()
         options: dict[str, Any] = {} if partition is None else {"partition": partition}
+        if delivered is not None:
+            options["on_delivery"] = delivered
         while True:
             try:
                 client.produce(topic, value, key, **options)
@@ -176,14 +188,25 @@ class StreamWriter:
                 "linked_at": profile.valid_from,
                 "source": self.source,
             }
-            self._encoded("identities", "Identity", [link], lambda record: str(record["identity"]))
+            self._encoded(IDENTITIES, "Identity", [link], lambda record: str(record["identity"]))
+
+    def _identities(self, outcome: PageOutcome, now: datetime) -> None:
+        said = [(claim.key, "IdentityClaim", claim.record(now)) for claim in outcome.claims]
+        said += [(alias.key, "AccountAlias", alias.record(now)) for alias in outcome.aliases]
+        for key, record_name, record in said:
+            self._produce(IDENTITIES, key.encode(), self._serde.encode(IDENTITIES, record_name, record))
 
     def _events(self, events: Iterable[Event]) -> None:
         for event in events:
             topic = events_topic(event.kind)
             self._produce(topic, event.account_id.encode(), self._serde.encode(topic, "Event", event.record()))
 
-    def _set_aside(self, records: Iterable[SetAside], now: datetime) -> None:
+    def _set_aside(self, records: Iterable[SetAside], now: datetime) -> dict[str, list[tuple[int, int]]]:
+        """Partition and offset of every event that waits for its account, by the name of that.
+
+        Only the brokers know the offsets: where events wait, they are sent before the state that remembers them.
+        """
+        places: dict[str, list[tuple[int, int]]] = {}
         for record in records:
             topic = SET_ASIDE_TOPICS[record.record_name]
             encoded = self._serde.encode(
@@ -202,9 +225,25 @@ class StreamWriter:
                     "attempt": 1,
                     "original": record.original,
                     "set_aside_at": now,
-                },
+                }
+                | (
+                    {
+                        "stream": self.stream,
+                        "user_id": record.user_id,
+                        "value": record.value,
+                        "properties": dict(record.properties),
+                    }
+                    if topic == "quarantine"
+                    else {}
+                ),
             )
-            self._produce(topic, record.key.encode(), encoded)
+            delivered = None
+            if record.record_name == "QuarantinedEvent" and record.account_ref is not None:
+                delivered = _placed(places.setdefault(record.account_ref, []))
+            self._produce(topic, record.key.encode(), encoded, delivered=delivered)
+        if places and self._usable().flush(TRANSACTION_TIMEOUT_SECONDS) > 0:
+            raise RetriableError(f"Kafka did not take the quarantined events of {self.stream} in time.")
+        return {account_ref: found for account_ref, found in places.items() if found}
 
     def _state(self, updates: dict[str, Json], now: datetime) -> None:
         partition = partition_of(self.stream)
@@ -217,7 +256,7 @@ class StreamWriter:
             self._produce(CURSORS, entry_key(self.stream, entry), encoded, partition)
 
     def _progress(self, record: dict[str, Any], identity_source: bool) -> None:
-        for topic in (*self.topics, "identities") if identity_source else self.topics:
+        for topic in (*self.topics, IDENTITIES) if identity_source else self.topics:
             encoded = self._serde.encode(topic, "Progress", record)
             key = f"progress|{self.stream}".encode()
             for partition in range(TOPICS[topic].partitions):
@@ -236,6 +275,16 @@ class StreamWriter:
             "written_at": now,
         }
         self._encoded("pipeline.counts", "PipelineCounts", [record], lambda record: str(record["name"]))
+
+
+def _placed(places: list[tuple[int, int]]) -> Callable[[KafkaError | None, Message], None]:
+    """Takes the place of a delivered record. One that is not delivered makes the commit fail."""
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            places.append((message.partition() or 0, message.offset() or 0))
+
+    return delivered
 
 
 def progress_record(

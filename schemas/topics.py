@@ -81,7 +81,7 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
             Topic("connectors.cursors", "stream|entry", ("CursorEntry",), compacted=True),
             Topic("accounts", "account", ("AccountProfile",), compacted=True),
             # Progress here says how far the identity source is complete: until then nobody is called unknown.
-            Topic("identities", "identity", ("Identity", "Progress"), compacted=True),
+            Topic("identities", "identity", ("Identity", "IdentityClaim", "AccountAlias", "Progress"), compacted=True),
             Topic("pipeline.counts", "stream", ("PipelineCounts",), compacted=True),
             Topic("metrics.values", "none: the input's partition", ("MetricValuesBundle",)),
             Topic(

@@ -14,6 +14,7 @@ ACCOUNTS = "accounts"
 METRICS_VALUES = "metrics.values"
 HEALTH_SCORES = "health.scores"
 PIPELINE_COUNTS = "pipeline.counts"
+IDENTITIES = "identities"
 
 RECORD_OF: Mapping[str, str] = MappingProxyType(
     {
@@ -21,8 +22,12 @@ RECORD_OF: Mapping[str, str] = MappingProxyType(
         METRICS_VALUES: "MetricValuesBundle",
         HEALTH_SCORES: "HealthScoresBundle",
         PIPELINE_COUNTS: "PipelineCounts",
+        IDENTITIES: "AccountAlias",
     }
 )
+
+# The topics whose other records are for the connectors only.
+_PASSED_OVER = frozenset({IDENTITIES})
 
 # Bundles are written to their input's partition; a bundle elsewhere would be applied under the wrong offset.
 _PARTITION_FIELD = {METRICS_VALUES: "input_partition", HEALTH_SCORES: "partition"}
@@ -66,7 +71,7 @@ class Delivery:
 
 
 def read(serde: AvroSerde, message: Message) -> Delivery | None:
-    """The record of a message; None for a tombstone of a compacted topic, which tells a sink nothing.
+    """The record of a message; None for one that tells a sink nothing: a tombstone of a compacted topic, or a claim.
 
     Raises:
         BadRecordError: unreadable, another record than the topic carries for sinks, or on the wrong partition.
@@ -76,6 +81,8 @@ def read(serde: AvroSerde, message: Message) -> Delivery | None:
     if message.value is None and TOPICS[topic].compacted:
         return None
     name, record = serde.decode(message.value)
+    if topic in _PASSED_OVER and name in TOPICS[topic].records and name != RECORD_OF[topic]:
+        return None
     if name != RECORD_OF[topic]:
         raise BadRecordError(f"A {name} does not belong on {topic}, which carries {RECORD_OF[topic]} records.")
     field = _PARTITION_FIELD.get(topic)

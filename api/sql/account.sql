@@ -11,3 +11,4 @@ select a.account_id, a.crm_id, a.name, a.segment, a.owner, a.region, a.plan, a.c
          on month.account_id = l.account_id and month.model = l.model and month.tick = l.tick - interval '28 days'
  where a.account_id = %(account_id)s
    and not a.deleted
+   and a.merged_into is null

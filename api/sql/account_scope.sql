@@ -4,3 +4,4 @@ select a.account_id, l.model, l.partition
   left join health_live l on l.account_id = a.account_id and l.model = %(model)s
  where a.account_id = %(account_id)s
    and not a.deleted
+   and a.merged_into is null

@@ -4,6 +4,7 @@ select a.account_id, a.name, a.segment, a.owner, a.region, a.plan,
   from accounts a
   left join health_live l on l.account_id = a.account_id and l.model = %(model)s
  where not a.deleted
+   and a.merged_into is null
    and (%(band)s::text is null or coalesce(l.band, 'unknown') = %(band)s)
    and (%(segment)s::text is null or a.segment = %(segment)s)
    and (%(owner)s::text is null or a.owner = %(owner)s)

@@ -10,3 +10,4 @@ select count(*) as accounts,
   from accounts a
   left join health_live l on l.account_id = a.account_id and l.model = %(model)s
  where not a.deleted
+   and a.merged_into is null

@@ -7,7 +7,7 @@ with page as (
             and earlier.tick = l.tick - interval '7 days'
             -- Says again what the row above implies, with values known beforehand: one range of the index on tick.
             and earlier.tick = any(%(week_ago_ticks)s)
-      join accounts a on a.account_id = l.account_id and not a.deleted
+      join accounts a on a.account_id = l.account_id and not a.deleted and a.merged_into is null
      where l.model = %(model)s
        and l.score <> earlier.score
      order by abs(l.score - earlier.score) desc, l.account_id

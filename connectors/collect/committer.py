@@ -15,9 +15,10 @@ from connectors.collect.connector import NAME, STREAM, topics
 from connectors.collect.inbox import Inbox, Received, Submission
 from connectors.collect.recent_ids import RecentIds
 from connectors.collect.source_time import SourceTime
-from connectors.contract import Mapped, Page, RawObject, State, Stream
+from connectors.contract import Mapped, MappedEvent, Page, RawObject, State, Stream
 from connectors.fates import COUNTS, PageOutcome, Unresolved, map_page, new_counts, settle
 from connectors.identities import IdentityIndex
+from connectors.quarantine.redrive import Redriver
 from connectors.writer import StreamWriter
 from vitals.avro import AvroSerde
 from vitals.clock import Clock
@@ -93,6 +94,7 @@ class Committer:
     ) -> None:
         self._stream, self._inbox, self._source_time, self._identities = stream, inbox, source_time, identities
         self._settings, self._serde, self._clock = settings, serde, clock
+        self._redriver = Redriver(settings, serde, clock, identities)
         self._held: list[Submission] = []
         self._again = False
         self._progressed_at = float("-inf")
@@ -136,6 +138,7 @@ class Committer:
 
     def _turn(self, writer: StreamWriter) -> None:
         """One group: what is ready is committed and answered, what waits for the identity source is held."""
+        self._redriver.turn(writer)
         if not self._again:
             idle = self._progressed_at + PROGRESS_SECONDS - time.monotonic()
             wait = DEFERRED_SECONDS if self._held else max(0.0, idle)
@@ -171,13 +174,20 @@ class Committer:
             unknown = {
                 (item.raw.object_type, item.raw.source_id): item.event.event_time
                 for item in unresolved
-                if item.event.account_ref is not None and self._identities.resolve(item.event.account_ref) is None
+                if item.event.account_ref is not None and not self._stands(item.event)
             }
             deferred = [submission for submission in ready if unknown and self._must_wait(submission, unknown)]
             if not deferred:
                 return Group(ready, outcome, unresolved)
             # Mapped again: without the deferred ones a later call may find no company that a `group` call named.
             ready = [submission for submission in ready if submission not in deferred]
+
+    def _stands(self, event: MappedEvent) -> bool:
+        """Whether no later word of the identity source can change whose event this is."""
+        decision = self._identities.decide(event.account_ref, event.event_time)
+        return decision.account is not None and (
+            decision.as_of is None or self._identities.wait_complete(decision.as_of, 0.0, lambda: True)
+        )
 
     def _must_wait(self, submission: Submission, unknown: Mapping[tuple[str, str], datetime]) -> bool:
         keys = [(received.raw.object_type, received.raw.source_id) for received in submission.calls]

@@ -80,7 +80,10 @@ def summary(source: ImportFile, position: Position) -> str:
         f"already known + {position.quarantined:,} quarantined + {position.dead_lettered:,} dead-lettered"
     )
     if position.quarantined:
-        told += "\nQuarantined rows name an account that no identity source knows (topic quarantine)."
+        told += (
+            "\nQuarantined rows name an account that nobody knows: `vitals quarantine list` shows them. Once a link "
+            "says whose they are, `vitals quarantine replay` brings them in."
+        )
     if position.dead_lettered:
         told += "\nThe dead letters say the row and the reason (topic dead_letters); --dry-run shows the first."
     return told

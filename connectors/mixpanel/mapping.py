@@ -41,8 +41,6 @@ def map_event(raw: RawObject, zone: ZoneInfo | None) -> Mapped:
     person = str(required(properties, "distinct_id"))
     time = required(properties, "time")
     used = name == FEATURE_USED
-    company = text(properties.get("company_id"))
-    crm_id = crm_account_id(company)
     return Mapped(
         events=(
             MappedEvent(
@@ -50,7 +48,7 @@ def map_event(raw: RawObject, zone: ZoneInfo | None) -> Mapped:
                 object_type=OBJECT_TYPE,
                 source_id=insert_id(raw.body),
                 event_time=event_time(time, zone),
-                account_ref=account_identity(crm_id) if crm_id else company,
+                account_ref=_account(text(properties.get("company_id"))),
                 # Mixpanel's own key: `$insert_id` alone is unique neither over users nor over days.
                 occurrence="|".join((name, person, str(time))),
                 user=person,
@@ -80,6 +78,14 @@ def event_time(value: Any, zone: ZoneInfo | None) -> datetime:
     except (OverflowError, ValueError) as error:
         raise BadRecordError(f"time is outside the years that a date can hold: {value!r}.") from error
     return moment.replace(tzinfo=zone).astimezone(UTC) if zone else moment
+
+
+def _account(company: str | None) -> str | None:
+    """The CRM's account that the company is named by, else Mixpanel's own name of it."""
+    crm_id = crm_account_id(company)
+    if crm_id:
+        return account_identity(crm_id)
+    return f"mixpanel:company:{company}" if company else None
 
 
 def _value(properties: Mapping[str, Any]) -> Decimal | None:

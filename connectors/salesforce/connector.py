@@ -1,5 +1,10 @@
 """Salesforce: accounts, which are the identities of this installation, opportunities, activities and cases."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -24,6 +29,7 @@ from connectors.salesforce.oauth import ClientCredentials, Grant, JwtBearer, Ref
 from connectors.salesforce.stream import ChangeHints, Reading, WalkedObject, WalkStream
 from connectors.simulation.credentials import Credentials
 from connectors.vendor_settings import VendorSettings
+from vitals.errors import UserError
 from vitals.settings import Settings
 
 NAME = "salesforce"
@@ -37,7 +43,7 @@ WALKED = (
         object_name="Account",
         stream="salesforce.accounts",
         fields=(*_SYSTEM_FIELDS, "Name", "Owner.Name"),
-        optional=("Segment__c", "Region__c", "Plan__c", "MasterRecordId", "Industry", "Type"),
+        optional=("Segment__c", "Region__c", "Plan__c", "MasterRecordId", "Website", "Industry", "Type"),
         map=map_account,
         identity_source=True,
     ),
@@ -112,6 +118,28 @@ class SalesforceSettings(VendorSettings):
     cases: bool | None = Field(
         None, description="Whether cases are read as tickets; unset: only where no help desk's connector is enabled."
     )
+    link_fields: str = Field(
+        "",
+        description="Account fields that hold another system's id, such as "
+        "Stripe_Customer_Id__c=stripe:customer,Zendesk_Org__c=zendesk:organization.",
+    )
+
+    @property
+    def links(self) -> Mapping[str, str]:
+        """What makes each field's value the other system's name of the account, by field.
+
+        Raises:
+            UserError: the setting is not a list of field=system:object.
+        """
+        found = {}
+        for part in filter(None, (part.strip() for part in self.link_fields.split(","))):
+            name, _, prefix = part.partition("=")
+            if not re.fullmatch(r"\w+", name) or not re.fullmatch(r"[a-z0-9_]+:[a-z0-9_]+", prefix):
+                raise UserError(
+                    f"VITALS_SALESFORCE_LINK_FIELDS: {part} is not of the form Stripe_Customer_Id__c=stripe:customer."
+                )
+            found[name] = prefix
+        return found
 
 
 def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
@@ -134,7 +162,7 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     paces = {"data": Pace(own.requests_per_day, _DAY_SECONDS, burst=100)} if settings.vendor_pacing else {}
     share, reading = DailyShare(own.daily_share), Reading(own.bulk_from, own.every_field)
     streams: list[Stream] = []
-    for walked in _walked(own, settings):
+    for walked in _with_links(_walked(own, settings), own.links):
         http = VendorHttp(
             NAME,
             authorization=token.authorization,
@@ -177,3 +205,10 @@ def _walked(own: SalesforceSettings, settings: Settings) -> list[WalkedObject]:
         desks = (module for name, module in connector_modules().items() if name in settings.enabled_connectors)
         cases = not any("events.support" in getattr(desk, "topics", ()) for desk in desks if desk.NAME != NAME)
     return [*WALKED, *([ACTIVITIES, MEETINGS] if own.activities else ()), *([CASES] if cases else ())]
+
+
+def _with_links(walked: list[WalkedObject], links: Mapping[str, str]) -> list[WalkedObject]:
+    """What is walked, with the accounts' fields that name other systems' ids."""
+    account, *others = walked
+    mapped = replace(account, optional=(*account.optional, *links), map=partial(map_account, link_fields=links))
+    return [mapped, *others]

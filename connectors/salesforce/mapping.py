@@ -1,10 +1,11 @@
 """Salesforce records to profiles and canonical events. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
-from connectors.contract import Mapped, MappedEvent, Profile, RawObject, State
+from connectors.contract import Link, Mapped, MappedEvent, Merge, Profile, RawObject, State
 from connectors.deletions import Standing, standing
 from connectors.fields import (
     account_identity,
@@ -15,17 +16,23 @@ from connectors.fields import (
     required,
     text,
 )
+from connectors.identity.domains import domain_ref
 from connectors.promises import is_new
 from vitals.errors import BadRecordError
 
 OVERLAP = timedelta(minutes=10)
 """A long transaction becomes visible after the time that its records carry."""
 
+_NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
-def map_account(raw: RawObject, state: State) -> Mapped:
+
+def map_account(raw: RawObject, state: State, link_fields: Mapping[str, str] = _NO_FIELDS) -> Mapped:
     """An account's profile from this modification on, and `crm.account_created`, `_updated`, `_deleted` or `_restored`.
 
     An account that another one took in by a merge is deleted too; the property `merged_into` names the survivor.
+
+    `link_fields` are custom fields that hold another system's id, with what makes it that system's name of an account
+    (`stripe:customer`).
 
     Raises:
         BadRecordError: Id, Name, CreatedDate or SystemModstamp is missing or malformed.
@@ -72,7 +79,36 @@ def map_account(raw: RawObject, state: State) -> Mapped:
         events.append(event("crm.account_restored", modified_at, iso(modified_at)))
     elif found is Standing.THERE and modified_at > created_at:
         events.append(event("crm.account_updated", modified_at, iso(modified_at)))
-    return Mapped(events=tuple(events), profiles=(profile,), state=entries)
+    return Mapped(
+        events=tuple(events),
+        profiles=(profile,),
+        links=tuple(_links(record, profile, link_fields)),
+        merges=tuple(_merges(record, profile)),
+        state=entries,
+    )
+
+
+def _links(record: Mapping[str, Any], profile: Profile, link_fields: Mapping[str, str]) -> Iterator[Link]:
+    """The other systems' ids that the record names, and the domain of its website.
+
+    A deleted account keeps the first, for what those systems still tell of it, but gives its domain free.
+    """
+    for name, prefix in link_fields.items():
+        value = record.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # a number field
+        if value not in (None, ""):
+            yield Link(f"{prefix}:{value}", profile.identity, "crm_link", profile.valid_from)
+    domain = None if profile.deleted else domain_ref(record.get("Website"))
+    if domain:
+        yield Link(profile.identity, domain, "domain", profile.valid_from)
+
+
+def _merges(record: Mapping[str, Any], profile: Profile) -> Iterator[Merge]:
+    """The account into which a deleted one was merged. Its own deletion is the last event that it has."""
+    master = text(record.get("MasterRecordId"))
+    if profile.deleted and master:
+        yield Merge(profile.identity, account_identity(full_id(master)), profile.valid_from + timedelta(microseconds=1))
 
 
 def map_opportunity(raw: RawObject, state: State) -> Mapped:

@@ -124,6 +124,9 @@ class BillingLedger:
 def _mutations(world: World, records: BillingRecords) -> Iterator[Mutation]:
     for account in world.accounts:
         yield _mutation(account.first_activity_at, "customer.created", "customers", customer_id(account))
+        for link in account.held:
+            if link.at > account.first_activity_at:
+                yield _mutation(link.at, "customer.updated", "customers", customer_id(account))
     for subscription in world.subscriptions:
         yield from _of_subscription(subscription, records.invoices_of(subscription.subscription_id))
     for invoice in world.invoices:

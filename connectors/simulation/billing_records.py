@@ -6,6 +6,7 @@ from typing import Any
 
 from connectors.simulation.calendar import month_starts, next_month
 from connectors.simulation.identifiers import base62, stripe_id
+from connectors.simulation.links import link_at
 from connectors.simulation.world import LIST_PRICE_CENTS, Account, Invoice, Subscription, World
 
 _CURRENCY = "usd"
@@ -74,7 +75,7 @@ class BillingRecords:
         owed = any(
             invoice_status(invoice, at) == "open" and _attempts(invoice, at) for invoice in self._owed[account.index]
         )
-        name = customer_id(account)
+        name, link = customer_id(account), link_at(account, at)
         return {
             "id": name,
             "object": "customer",
@@ -85,10 +86,10 @@ class BillingRecords:
             "default_source": None,
             "delinquent": owed,
             "description": None,
-            "email": f"billing@{account.name.lower().replace(' ', '-')}.example",
+            "email": f"billing@{link.domain}" if link.domain else None,
             "invoice_prefix": base62(f"prefix:{name}", 7).upper(),
             "livemode": False,
-            "metadata": {"crm_account_id": account.crm_id},
+            "metadata": {"crm_account_id": link.crm_id} if link.crm_id else {},
             "name": account.name,
             "next_invoice_sequence": bisect_right(self._issued.get(account.index, []), at) + 1,
             "phone": None,

@@ -6,11 +6,14 @@ Tasks, meetings and cases, which are many, are in `crm_activities` and `crm_case
 from collections.abc import Mapping
 from typing import Any
 
+from connectors.simulation.billing_records import customer_id
 from connectors.simulation.calendar import DAY, iso_day
 from connectors.simulation.crm_activities import EVENT_FIELDS, TASK_FIELDS, meeting_rows, task_rows
 from connectors.simulation.crm_cases import CASE_FIELDS, case_rows
 from connectors.simulation.identifiers import salesforce_id
+from connectors.simulation.links import domain_of
 from connectors.simulation.soql import Fields, Row, datetime_text
+from connectors.simulation.support_records import organization_id
 from connectors.simulation.world import LIST_PRICE_CENTS, Account, Owner, World
 
 # How long a deleted record stays in the Recycle Bin, where queryAll still sees it.
@@ -40,6 +43,8 @@ SCHEMAS: Mapping[str, Fields] = {
         "Segment__c": "picklist",
         "Region__c": "picklist",
         "Plan__c": "picklist",
+        "Zendesk_Organization_Id__c": "string",
+        "Stripe_Customer_Id__c": "string",
     },
     "Opportunity": {
         "Id": "id",
@@ -126,7 +131,7 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
         "Industry": None,
         "AnnualRevenue": None,
         "NumberOfEmployees": None,
-        "Website": None,
+        "Website": f"https://www.{domain_of(account)}",
         "BillingCountry": None,
         **_owner_fields(owner),
         "CreatedDate": datetime_text(account.created_at),
@@ -137,6 +142,8 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
         "Segment__c": account.segment,
         "Region__c": account.region,
         "Plan__c": plan,
+        "Zendesk_Organization_Id__c": str(organization_id(account.index)) if account.crm_names_others else None,
+        "Stripe_Customer_Id__c": customer_id(account) if account.crm_names_others else None,
     }
 
 

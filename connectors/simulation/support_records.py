@@ -5,6 +5,7 @@ from typing import Any
 
 from connectors.simulation.calendar import iso
 from connectors.simulation.identifiers import numeric_id
+from connectors.simulation.links import link_at
 from connectors.simulation.ticket_versions import TicketVersions
 from connectors.simulation.world import PRIORITIES, Account, World
 
@@ -105,18 +106,20 @@ def metric_set(world: World, versions: TicketVersions, version: int, api: str) -
 
 
 def organization(account: Account, now: int, api: str) -> dict[str, Any] | None:
-    """The organization of an account, whose `external_id` is the CRM's id; None before it exists."""
+    """The organization of an account with the link that it holds, usually the CRM's id; None before it exists."""
     if account.created_at > now:
         return None
     changes = [change for change in account.changes if change.at <= now]
     deleted = [change for change in changes if change.deleted is not None]
     number = organization_id(account.index)
+    link = link_at(account, now)
+    updated_at = max(changes[-1].at if changes else account.created_at, link.at)
     return {
         "id": number,
         "url": f"{api}/organizations/{number}.json",
         "name": account.name,
-        "domain_names": [],
-        "external_id": account.crm_id,
+        "domain_names": [link.domain] if link.domain else [],
+        "external_id": link.crm_id,
         "group_id": None,
         "shared_tickets": False,
         "shared_comments": False,
@@ -125,6 +128,6 @@ def organization(account: Account, now: int, api: str) -> dict[str, Any] | None:
         "notes": "",
         "organization_fields": {},
         "created_at": iso(account.created_at),
-        "updated_at": iso(changes[-1].at if changes else account.created_at),
+        "updated_at": iso(updated_at),
         "deleted_at": iso(deleted[-1].at) if deleted and deleted[-1].deleted else None,
     }

@@ -45,8 +45,21 @@ class AccountChange:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldLink:
+    """What the support and billing systems hold of an account from a time on, right or wrong; None: nothing."""
+
+    at: int
+    crm_id: str | None
+    domain: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """An account as the CRM knows it. `index` is its place in `World.accounts`, stable within a world."""
+    """An account as the CRM knows it. `index` is its place in `World.accounts`, stable within a world.
+
+    `held` are the links that other systems hold instead of the right ones (`connectors.simulation.links`), in order of
+    time; `crm_names_others` tells that the CRM's record names the ids that other systems have for it.
+    """
 
     index: int
     external_id: str
@@ -60,6 +73,8 @@ class Account:
     first_activity_at: int
     contract_seats: int
     changes: tuple[AccountChange, ...] = ()
+    held: tuple[HeldLink, ...] = ()
+    crm_names_others: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

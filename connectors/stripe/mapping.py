@@ -1,15 +1,16 @@
-"""Stripe objects and events to canonical events. Pure.
+"""Stripe objects and events to canonical events and claims about accounts. Pure.
 
 An invoice's payment or a subscription's start gives the same event whether the history's list or the live feed brought
 it: the object says when it happened, and nothing that changes later becomes part of it.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.contract import Mapped, MappedEvent, RawObject, State
+from connectors.contract import Link, Mapped, MappedEvent, RawObject, State
 from connectors.fields import (
     account_identity,
     crm_account_id,
@@ -20,6 +21,7 @@ from connectors.fields import (
     since,
     text,
 )
+from connectors.identity.domains import domain_ref
 from connectors.stripe.money import major_units
 from vitals.errors import BadRecordError
 
@@ -44,11 +46,6 @@ RESOURCES: Mapping[str, str] = {
 _UNPAID = ("open", "uncollectible")
 
 
-def customer_entry(customer_id: object) -> str:
-    """The state entry that links a customer to an account; empty text where the customer names none."""
-    return f"customer/{customer_id}"
-
-
 def failed_entry(invoice_id: object) -> str:
     """The state entry that holds how many failed payments of an unpaid invoice have been told."""
     return f"failed/{invoice_id}"
@@ -63,12 +60,12 @@ def map_object(raw: RawObject, state: State) -> Mapped:
     if raw.object_type == EVENT:
         return _map_live(raw.body, state)
     if raw.object_type == "customer":
-        return _map_customer(raw.body, state)
+        return _map_customer(raw.body, required(raw.body, "created"))
     if raw.object_type == "subscription":
-        ended = _canceled(raw.body, state) if raw.body.get("status") == "canceled" else None
-        return Mapped(events=_recent([_started(raw.body, state), ended], state))
+        ended = _canceled(raw.body) if raw.body.get("status") == "canceled" else None
+        return Mapped(events=_recent([_started(raw.body), ended], state))
     if raw.body.get("status") == "paid":
-        return Mapped(events=_recent([_paid(raw.body, state)], state))
+        return Mapped(events=_recent([_paid(raw.body)], state))
     if raw.body.get("status") in _UNPAID and raw.body.get("attempt_count"):
         return _map_unpaid(raw.body, state)
     return Mapped()
@@ -88,19 +85,19 @@ def _map_live(event: Any, state: State) -> Mapped:
     current = event.get(FETCHED) or payload
     if kind == "customer.deleted":
         # The event carries the customer's last state; what is read again is a stub.
-        at = epoch_instant(required(event, "created"), "created")
-        linked = _map_customer(payload, state)
+        created = required(event, "created")
+        linked = _map_customer(payload, created)
         owner = {**payload, "customer": required(payload, "id")}
-        gone = _event("billing.customer_deleted", "customer", owner, {**state, **linked.state}, at)
-        return Mapped(events=(gone,), state=linked.state)
+        gone = _event("billing.customer_deleted", "customer", owner, epoch_instant(created, "created"))
+        return replace(linked, events=(gone,))
     if kind in ("customer.created", "customer.updated"):
-        return _map_customer(payload if current.get("deleted") else current, state)
+        return _map_customer(payload if current.get("deleted") else current, required(event, "created"))
     if kind == "customer.subscription.created":
-        return Mapped(events=(_started(current, state),))
+        return Mapped(events=(_started(current),))
     if kind == "customer.subscription.deleted":
-        return Mapped(events=(_canceled(current, state),))
+        return Mapped(events=(_canceled(current),))
     if kind == "invoice.paid":
-        paid = _paid(current if current.get("status") == "paid" else payload, state)
+        paid = _paid(current if current.get("status") == "paid" else payload)
         entry = failed_entry(required(current, "id"))
         return Mapped(events=(paid,), state={entry: None} if entry in state else {})
     if kind == "invoice.payment_failed":
@@ -109,15 +106,25 @@ def _map_live(event: Any, state: State) -> Mapped:
         if attempt <= int(state.get(failed_entry(required(payload, "id")), 0)):
             return Mapped()
         failed_at = epoch_instant(required(event, "created"), "created")
-        return Mapped(events=(_failed(payload, state, failed_at, attempt, {}),))
+        return Mapped(events=(_failed(payload, failed_at, attempt, {}),))
     return Mapped()
 
 
-def _map_customer(customer: Any, state: State) -> Mapped:
-    metadata = customer.get("metadata") if isinstance(customer, Mapping) else None
+def _map_customer(customer: Any, at: Any) -> Mapped:
+    """What the customer says of its account: the metadata name it in the CRM, or its e-mail address has its domain."""
+    name = customer_identity(required(customer, "id"))
+    if customer.get("deleted"):
+        return Mapped()  # only the id is left; what the customer was stays
+    moment = epoch_instant(at, "created")
+    metadata = customer.get("metadata")
     named = text(metadata.get("crm_account_id")) if isinstance(metadata, Mapping) else None
-    entry, link = customer_entry(required(customer, "id")), crm_account_id(named) or named or ""
-    return Mapped(state={entry: link} if state.get(entry) != link else {})
+    links = []
+    if named:
+        links.append(Link(name, account_identity(crm_account_id(named) or named), "external_id", moment))
+    domain = domain_ref(customer.get("email"))
+    if domain:
+        links.append(Link(name, domain, "domain", moment))
+    return Mapped(links=tuple(links), claimants=() if links else (name,))
 
 
 def _map_unpaid(invoice: Mapping[str, Any], state: State) -> Mapped:
@@ -125,55 +132,48 @@ def _map_unpaid(invoice: Mapping[str, Any], state: State) -> Mapped:
     transitions = invoice.get("status_transitions") or {}
     at = epoch_instant(transitions.get("finalized_at") or required(invoice, "created"), "finalized_at")
     attempt = int(invoice["attempt_count"])
-    event = _failed(invoice, state, at, attempt, {"event_time_of": "finalization"})
+    event = _failed(invoice, at, attempt, {"event_time_of": "finalization"})
     entry = failed_entry(required(invoice, "id"))
     if int(state.get(entry, 0)) >= attempt:
         return Mapped()
     return Mapped(events=_recent([event], state), state={entry: attempt})
 
 
-def _started(subscription: Any, state: State) -> MappedEvent:
+def _started(subscription: Any) -> MappedEvent:
     started_at = subscription.get("start_date") or required(subscription, "created")
-    return _event(
-        "billing.subscription_started", "subscription", subscription, state, epoch_instant(started_at, "start_date")
-    )
+    return _event("billing.subscription_started", "subscription", subscription, epoch_instant(started_at, "start_date"))
 
 
-def _canceled(subscription: Any, state: State) -> MappedEvent:
+def _canceled(subscription: Any) -> MappedEvent:
     """At the end of service, which is after `canceled_at` where the customer cancels ahead."""
     ended_at = subscription.get("ended_at") or required(subscription, "canceled_at")
     return _event(
         "billing.subscription_canceled",
         "subscription",
         subscription,
-        state,
         epoch_instant(ended_at, "ended_at"),
         value=Decimal(0),
         properties={"seats": "0"},
     )
 
 
-def _paid(invoice: Any, state: State) -> MappedEvent:
+def _paid(invoice: Any) -> MappedEvent:
     currency = required(invoice, "currency")
     return _event(
         "billing.invoice_paid",
         "invoice",
         invoice,
-        state,
         epoch_instant(required(required(invoice, "status_transitions"), "paid_at"), "paid_at"),
         value=major_units(required(invoice, "amount_paid"), currency),
         properties=_invoice_properties(invoice),
     )
 
 
-def _failed(
-    invoice: Any, state: State, failed_at: datetime, attempt: int, properties: Mapping[str, str]
-) -> MappedEvent:
+def _failed(invoice: Any, failed_at: datetime, attempt: int, properties: Mapping[str, str]) -> MappedEvent:
     return _event(
         "billing.payment_failed",
         "invoice",
         invoice,
-        state,
         failed_at,
         occurrence=str(attempt),
         value=major_units(required(invoice, "amount_due"), required(invoice, "currency")),
@@ -185,7 +185,6 @@ def _event(
     kind: str,
     object_type: str,
     body: Any,
-    state: State,
     event_time: datetime,
     *,
     occurrence: str = "",
@@ -198,20 +197,22 @@ def _event(
         object_type=object_type,
         source_id=str(required(body, "id")),
         event_time=event_time,
-        account_ref=_account(body, state),
+        account_ref=_account(body),
         occurrence=occurrence,
         value=value,
         properties={**({"currency": currency} if currency else {}), **(properties or {})},
     )
 
 
-def _account(body: Mapping[str, Any], state: State) -> str | None:
+def customer_identity(customer_id: object) -> str:
+    """Stripe's own name of an account."""
+    return f"stripe:customer:{customer_id}"
+
+
+def _account(body: Mapping[str, Any]) -> str | None:
     customer = body.get("customer")
     customer_id = customer.get("id") if isinstance(customer, Mapping) else customer
-    if not customer_id:
-        return None
-    linked = state.get(customer_entry(customer_id))
-    return account_identity(linked) if linked else f"stripe:customer:{customer_id}"
+    return customer_identity(customer_id) if customer_id else None
 
 
 def _invoice_properties(invoice: Mapping[str, Any]) -> dict[str, str]:

@@ -12,8 +12,9 @@ import structlog
 
 from connectors.contract import Delivery, Json, Mapped, Page, RawObject, State, Stream
 from connectors.fields import iso, since
+from connectors.identity.claims import CLAIMS
 from connectors.stripe.client import API_VERSION, EventsSpan, ListRefusedError, StripeClient
-from connectors.stripe.mapping import EVENT, FETCHED, RESOURCES, customer_entry, map_object
+from connectors.stripe.mapping import EVENT, FETCHED, RESOURCES, customer_identity, map_object
 from connectors.stripe.webhook import event_of
 from vitals.errors import BadRecordError
 
@@ -62,8 +63,8 @@ class _Backlog:
 class BillingStream(Stream):
     """`stripe.billing`.
 
-    Entries: `walk`, `since` (what the feed has promised), `customer/<id>` (links), `failed/<invoice>` (failures told
-    from history), `handled/<event>` (events within the overlap, with their second).
+    Entries: `walk`, `since` (what the feed has promised), `failed/<invoice>` (failures told from history),
+    `handled/<event>` (events within the overlap, with their second).
     """
 
     source = "stripe"
@@ -174,7 +175,7 @@ class BillingStream(Stream):
         ids of the ones that are gone."""
         told = {event["data"]["object"]["id"] for event in events if RESOURCES[event["type"]] == "customers"}
         named = {_customer(event["data"]["object"]): None for event in events}
-        unknown = [one for one in named if one and one not in told and customer_entry(one) not in state]
+        unknown = [one for one in named if one and one not in told and CLAIMS + customer_identity(one) not in state]
         found = {one: self._client.get("customers", one) for one in unknown}
         there = {name: body for name, body in found.items() if body is not None and not body.get("deleted")}
         return [RawObject("customer", name, body) for name, body in there.items()], set(found) - set(there)

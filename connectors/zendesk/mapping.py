@@ -1,13 +1,14 @@
-"""Zendesk tickets and organizations to canonical events and links to accounts. Pure."""
+"""Zendesk tickets and organizations to canonical events and claims about accounts. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.contract import Mapped, MappedEvent, RawObject, State
+from connectors.contract import Link, Mapped, MappedEvent, RawObject, State
 from connectors.deletions import Standing, standing
 from connectors.fields import account_identity, crm_account_id, epoch_instant, iso, iso_instant, required, text
+from connectors.identity.domains import domain_ref
 from connectors.promises import is_new, is_recent
 from vitals.errors import BadRecordError
 
@@ -29,18 +30,22 @@ allowed lateness of `events.support`, so the days concerned are not sealed and n
 
 
 def organization_entry(organization_id: object) -> str:
-    """The state entry that links an organization to an account."""
+    """The state entry of an organization that was read."""
     return f"org/{organization_id}"
 
 
-def organization_link(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What the state keeps of an organization: its external id (the CRM's id of the account) and its version."""
-    external_id = text(body.get("external_id"))
-    return {"external_id": crm_account_id(external_id) or external_id, "updated_at": body.get("updated_at")}
+def organization_version(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What the state keeps of an organization: enough to tell whether it was read as it is."""
+    return {"external_id": text(body.get("external_id")), "updated_at": body.get("updated_at")}
+
+
+def organization_identity(organization_id: object) -> str:
+    """Zendesk's own name of an account."""
+    return f"zendesk:organization:{organization_id}"
 
 
 def map_object(raw: RawObject, state: State) -> Mapped:
-    """An organization's link, or a ticket's events: `support.ticket_opened`, and `support.ticket_solved` with the
+    """An organization's claims, or a ticket's events: `support.ticket_opened`, and `support.ticket_solved` with the
     seconds from the one to the other. What is deleted or comes back gives `support.ticket_deleted`, `_restored`,
     `support.organization_deleted`, `_restored`.
 
@@ -48,10 +53,32 @@ def map_object(raw: RawObject, state: State) -> Mapped:
         BadRecordError: a field that every object of its type has is missing or malformed.
     """
     if raw.object_type == ORGANIZATION:
-        entry = organization_entry(required(raw.body, "id"))
-        told, entries = _deletion_of_organization(raw.body, state)
-        return Mapped(events=told, state={entry: organization_link(raw.body), **entries})
+        return _map_organization(raw.body, state)
     return _map_ticket(raw.body, state)
+
+
+def _map_organization(body: Any, state: State) -> Mapped:
+    """What the organization says of its account: the external id names it in the CRM, or it shares a domain with it.
+
+    A deleted organization keeps its account, as its tickets keep it.
+    """
+    organization_id = required(body, "id")
+    name = organization_identity(organization_id)
+    at = iso_instant(body.get("updated_at") or required(body, "created_at"), "updated_at")
+    external_id = text(body.get("external_id"))
+    links = []
+    if external_id:
+        target = account_identity(crm_account_id(external_id) or external_id)
+        links.append(Link(name, target, "external_id", at))
+    domains = {domain_ref(domain) for domain in body.get("domain_names") or ()} - {None}
+    links += [Link(name, domain, "domain", at) for domain in sorted(filter(None, domains))]
+    told, entries = _deletion_of_organization(body, state)
+    return Mapped(
+        events=told,
+        links=tuple(links),
+        claimants=() if links else (name,),
+        state={organization_entry(organization_id): organization_version(body), **entries},
+    )
 
 
 def _map_ticket(ticket: Any, state: State) -> Mapped:
@@ -67,7 +94,7 @@ def _map_ticket(ticket: Any, state: State) -> Mapped:
         return is_recent(moment, state, MARGIN) if delivered else is_new(moment, version, state, MARGIN)
 
     opened = untold(created_at)
-    account, properties, requester = _account(ticket, state), _properties(ticket), ticket.get("requester_id")
+    account, properties, requester = _account(ticket), _properties(ticket), ticket.get("requester_id")
 
     def event(kind: str, event_time: datetime, **more: Any) -> MappedEvent:
         return MappedEvent(
@@ -103,7 +130,7 @@ def _map_ticket(ticket: Any, state: State) -> Mapped:
 
 
 def _deletion_of_organization(body: Mapping[str, Any], state: State) -> tuple[tuple[MappedEvent, ...], dict[str, Any]]:
-    """What becomes of an organization: its tickets keep it, and it keeps its account."""
+    """The event of an organization's deletion or return, and the state that tells the next one."""
     organization_id, deleted_at = body["id"], body.get("deleted_at")
     written = deleted_at or body.get("updated_at") or required(body, "created_at")
     at = iso_instant(written, "deleted_at" if deleted_at else "updated_at")
@@ -115,9 +142,7 @@ def _deletion_of_organization(body: Mapping[str, Any], state: State) -> tuple[tu
         object_type=ORGANIZATION,
         source_id=str(organization_id),
         event_time=at,
-        account_ref=_account(
-            {"organization_id": organization_id}, {organization_entry(organization_id): organization_link(body)}
-        ),
+        account_ref=organization_identity(organization_id),
         occurrence=iso(at),
     )
     return (told,), entries
@@ -133,13 +158,10 @@ def _solved_at(ticket: Mapping[str, Any], ticket_id: str) -> datetime | None:
     return None
 
 
-def _account(ticket: Mapping[str, Any], state: State) -> str | None:
-    """The account that the ticket's organization is linked to, else the organization's own name for it."""
+def _account(ticket: Mapping[str, Any]) -> str | None:
+    """Zendesk's own name of the account that the ticket's organization is."""
     organization = ticket.get("organization_id")
-    if organization is None:
-        return None
-    linked = (state.get(organization_entry(organization)) or {}).get("external_id")
-    return account_identity(linked) if linked else f"zendesk:organization:{organization}"
+    return None if organization is None else organization_identity(organization)
 
 
 def _properties(ticket: Mapping[str, Any]) -> dict[str, str]:

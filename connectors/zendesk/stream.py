@@ -21,7 +21,7 @@ from connectors.zendesk.mapping import (
     TICKET,
     map_object,
     organization_entry,
-    organization_link,
+    organization_version,
 )
 from connectors.zendesk.webhook import ticket_named
 
@@ -66,7 +66,8 @@ class Walk:
 class TicketStream(Stream):
     """`zendesk.tickets`.
 
-    Entries: `walk`, `since` (what the last complete cycle promised), `walked` (its record), `org/<id>` (links).
+    Entries: `walk`, `since` (what the last complete cycle promised), `walked` (its record), `org/<id>` (organizations
+    that were read).
     """
 
     source = "zendesk"
@@ -148,7 +149,7 @@ class TicketStream(Stream):
         links = [
             RawObject(ORGANIZATION, str(one["id"]), one)
             for one in page.organizations
-            if state.get(organization_entry(one["id"])) != organization_link(one)
+            if state.get(organization_entry(one["id"])) != organization_version(one)
         ]
         if page.end_of_stream:
             return links, replace(

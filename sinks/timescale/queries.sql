@@ -33,6 +33,14 @@ select * from unnest(%(account_id)s::uuid[], %(valid_from)s::timestamptz[], %(cr
    set crm_id = excluded.crm_id, name = excluded.name, segment = excluded.segment, owner = excluded.owner,
        region = excluded.region, plan = excluded.plan, created_at = excluded.created_at, deleted = excluded.deleted;
 
+-- name: upsert_account_aliases
+insert into account_aliases as held (account_id, surviving_id, valid_from, source, withdrawn)
+select * from unnest(%(account_id)s::uuid[], %(surviving_id)s::uuid[], %(valid_from)s::timestamptz[],
+                     %(source)s::text[], %(withdrawn)s::boolean[])
+    on conflict (account_id) do update
+   set surviving_id = excluded.surviving_id, valid_from = excluded.valid_from, source = excluded.source,
+       withdrawn = excluded.withdrawn;
+
 -- name: upsert_metric_values
 insert into metric_values as held
        (account_id, metric, grain, window_start, value, partition, definition_version, rank, position)

@@ -7,6 +7,7 @@ from typing import Any
 from sinks.delivery import (
     ACCOUNTS,
     HEALTH_SCORES,
+    IDENTITIES,
     METRICS_VALUES,
     PIPELINE_COUNTS,
     Delivery,
@@ -51,6 +52,13 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = MappingProxyType(
             "plan": quoted,
             "created_at": plain,
             "deleted": plain,
+        },
+        "account_aliases": {
+            "account_id": plain,
+            "surviving_id": plain,
+            "valid_from": plain,
+            "source": quoted,
+            "withdrawn": plain,
         },
         "metric_values": {
             "account_id": plain,
@@ -114,6 +122,18 @@ def _add_profile(rows: Rows, record: Mapping[str, Any]) -> None:
 
 
 _PROFILE_FIELDS = tuple(COLUMNS["account_profiles"])[1:]
+
+
+def _add_alias(rows: Rows, record: Mapping[str, Any]) -> None:
+    merged, surviving = (canonical_account_id(record[name]) for name in ("account_id", "surviving_id"))
+    # All of an account's are on one partition, so the later one is the newer.
+    rows["account_aliases"][(merged,)] = (
+        merged,
+        surviving,
+        record["valid_from"],
+        record["source"],
+        record["withdrawn"],
+    )
 
 
 def _add_metric_values(rows: Rows, record: Mapping[str, Any]) -> None:
@@ -202,5 +222,6 @@ _ADD: Mapping[str, Callable[[Rows, Mapping[str, Any]], None]] = MappingProxyType
         METRICS_VALUES: _add_metric_values,
         HEALTH_SCORES: _add_scores,
         PIPELINE_COUNTS: _add_pipeline_counts,
+        IDENTITIES: _add_alias,
     }
 )

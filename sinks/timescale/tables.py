@@ -52,6 +52,17 @@ account_profiles = Table(
     PrimaryKeyConstraint("account_id", "valid_from"),
 )
 
+account_aliases = Table(
+    "account_aliases",
+    metadata,
+    Column("account_id", Uuid, primary_key=True, comment="The merged account."),
+    Column("surviving_id", Uuid, nullable=False),
+    Column("valid_from", _instant, nullable=False, comment="Source time from which events are the surviving one's."),
+    Column("source", Text, nullable=False),
+    Column("withdrawn", Boolean, nullable=False, server_default=text("false")),
+    Index(None, "surviving_id"),
+)
+
 metric_values = Table(
     "metric_values",
     metadata,
@@ -170,10 +181,12 @@ one_time_links = Table(
 
 VIEWS = {
     "accounts": """
-        select distinct on (account_id)
-               account_id, valid_from, crm_id, name, segment, owner, region, plan, created_at, deleted
-          from account_profiles
-         order by account_id, valid_from desc
+        select distinct on (p.account_id)
+               p.account_id, p.valid_from, p.crm_id, p.name, p.segment, p.owner, p.region, p.plan, p.created_at,
+               p.deleted, m.surviving_id as merged_into
+          from account_profiles p
+          left join account_aliases m on m.account_id = p.account_id and not m.withdrawn
+         order by p.account_id, p.valid_from desc
     """,
 }
 """Views by name, with the query of each."""

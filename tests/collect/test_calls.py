@@ -168,6 +168,6 @@ def test_any_call_is_an_event_that_can_be_written_or_invalid_with_a_field(
         assert dead_letter(call, invalid).event_id == dead_letter(call, invalid).event_id
         return
     outcome, unresolved, _ = map_page(stream, Page([raw], {}, None, more=False), {})
-    settle(stream, outcome, unresolved, set(), lambda ref: "account", stream.pseudonym, RECEIVED)
+    settle(stream, outcome, unresolved, set(), lambda ref, time: "account", stream.pseudonym, RECEIVED)
     (event,) = outcome.events
     fastavro.schemaless_writer(io.BytesIO(), parsed_schema("Event"), event.record())

@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from connectors.collect.connector import STREAM
+from connectors.quarantine.records import read_topic
 from tests.collect.conftest import CollectProcess
 from tests.collect.topics import Topic
+from vitals.avro import AvroSerde, Registry
 from vitals.events import event_id
 from vitals.settings import Settings
 
@@ -72,8 +74,11 @@ def test_each_call_is_published_once_although_the_process_is_killed(prepared: Se
     sent = {
         event_id("collect", "track", one, "product.event_tracked") for client in clients for one in client.message_ids
     }
+    # What other tests left in quarantine is driven again here, where no identity source is enabled.
+    serde = AvroSerde(Registry(prepared.registry_url))
+    waited = {found.record["event_id"] for found in read_topic(prepared, serde, "quarantine") if found.record}
     published = Counter(event["event_id"] for event in events.records("Event"))
-    assert set(published) == sent
+    assert set(published) - waited == sent
     assert set(published.values()) == {1}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from connectors.contract import Link, Mapped, MappedEvent, Profile, RawObject, Stream
+from connectors.contract import Link, Mapped, MappedEvent, Merge, Profile, RawObject, Stream
 from connectors.fields import iso
 from vitals.errors import BadRecordError
 from vitals.events import event_id
@@ -36,7 +36,23 @@ def _mapped(source: str, mapped: Mapped) -> dict[str, Any]:
         "state": dict(mapped.state),
         # Only where the object says something of it.
         **({"links": [_link(link) for link in mapped.links]} if mapped.links else {}),
+        **({"merges": [_merge(merge) for merge in mapped.merges]} if mapped.merges else {}),
+        **({"claimants": list(mapped.claimants)} if mapped.claimants else {}),
     }
+
+
+def _link(link: Link) -> dict[str, Any]:
+    return {
+        "identity": link.identity,
+        "account_ref": link.account_ref,
+        "evidence": link.evidence,
+        "valid_from": iso(link.valid_from),
+        "withdrawn": link.withdrawn,
+    }
+
+
+def _merge(merge: Merge) -> dict[str, Any]:
+    return {"identity": merge.identity, "surviving": merge.surviving, "valid_from": iso(merge.valid_from)}
 
 
 def _event(source: str, event: MappedEvent) -> dict[str, Any]:

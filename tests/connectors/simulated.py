@@ -15,12 +15,14 @@ from starlette.types import ASGIApp
 from connectors.conformance import Conformance
 from connectors.contract import Delivery, Json, MappedEvent, Page, Profile, RawObject, Stream
 from connectors.drift import Drift, note
-from connectors.fates import COMPLETE, SeenIds, SetAside, map_page, settle
+from connectors.fates import COMPLETE, SeenIds, SetAside, map_page, mapped_id, settle
+from connectors.identities import IdentityIndex
+from connectors.identity.claims import Claim
 from connectors.stream_state import merge_updates
 from connectors.webhooks.brought import brought_by
 from vitals.discovery import modules_named
 from vitals.errors import RetriableError
-from vitals.events import Event, account_id
+from vitals.events import Event
 
 SIMULATOR_URL = "http://simulator"
 
@@ -78,6 +80,7 @@ class Followed:
     state: dict[str, Json] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
     objects: list[RawObject] = field(default_factory=list)
     mapped: list[MappedEvent] = field(default_factory=list)
@@ -87,6 +90,8 @@ class Followed:
     pages: int = 0
     unreadable: list[str] = field(default_factory=list)
     seen: SeenIds | None = None
+    index: IdentityIndex = field(default_factory=lambda: IdentityIndex(has_identity_source=False))
+    """Without an identity source, so that every account of the CRM is known."""
 
     def page(self) -> bool:
         """One transaction; whether the stream has more at once."""
@@ -107,7 +112,10 @@ class Followed:
         outcome, unresolved, _ = map_page(self.stream, fetched, self.state)
         self.drifted.extend(note(fetched.objects, self.state, outcome.updates, _INGESTED_AT))
         before = set(seen.ids)
-        settle(self.stream, outcome, unresolved, seen.ids, _every_account, str, _INGESTED_AT)
+        resolve = self.index.with_page(outcome).resolve
+        settle(self.stream, outcome, unresolved, seen.ids, resolve, str, _INGESTED_AT)
+        self.index.learn(outcome)
+        self.claims.extend(outcome.claims)
         self.mapped.extend(item.event for item in unresolved)
         assert before <= seen.ids
         seen.remember(outcome, self.pages, early=early)
@@ -131,14 +139,17 @@ class Followed:
                 assert self.retries <= patience, "the fault does not pass"
         raise AssertionError("the stream never catches up")
 
+    def mapped_by_id(self) -> dict[str, MappedEvent]:
+        """Each event once, as it was mapped first."""
+        found: dict[str, MappedEvent] = {}
+        for event in self.mapped:
+            found.setdefault(mapped_id(self.stream.source, event), event)
+        return found
+
     def restart(self, stream: Stream) -> None:
         """Goes on as a new process: nothing but the durable state survives."""
         self.stream.close()
         self.stream, self.seen = stream, None
-
-
-def _every_account(reference: str | None) -> str | None:
-    return account_id(reference) if reference is not None and reference.startswith("crm:account:") else None
 
 
 def by_id(events: Iterable[Event]) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import structlog
 
+from connectors.catalogue import connector_modules
 from connectors.drift import Drift
 from connectors.http import VendorHttp, Wire
 from connectors.salesforce.client import DailyShare, SalesforceClient, literal
@@ -20,8 +21,9 @@ from connectors.simulation.injection import Injection
 from connectors.simulation.world import Account, World
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id, count
-from vitals.errors import FatalError, RetriableError
+from vitals.errors import FatalError, RetriableError, UserError
 from vitals.events import account_id
+from vitals.settings import Settings
 
 StageOf = Callable[..., Stage]
 ACCOUNTS = "salesforce.accounts"
@@ -348,3 +350,20 @@ def test_refused_client_credentials_say_what_to_check() -> None:
 
 def test_soql_instants_keep_milliseconds() -> None:
     assert literal(datetime(2026, 11, 20, 10, 4, 11, 123_456, tzinfo=UTC)) == "2026-11-20T10:04:11.123Z"
+
+
+def test_fields_that_name_other_systems_accounts_are_read_and_claimed(
+    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITALS_SALESFORCE_LINK_FIELDS", "External_Id__c=mixpanel:company, Absent__c=stripe:customer")
+    followed = Followed(stage_of(world).streams("salesforce")[ACCOUNTS]).catch_up()
+    named = {(one.identity, one.account_ref) for one in followed.claims if one.evidence == "crm_link"}
+    assert named == {
+        (f"mixpanel:company:{account.external_id}", f"crm:account:{account.crm_id}") for account in world.accounts
+    }
+
+
+def test_link_fields_in_another_form_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITALS_SALESFORCE_LINK_FIELDS", "Stripe_Customer_Id__c")
+    with pytest.raises(UserError, match="Stripe_Customer_Id__c=stripe:customer"):
+        connector_modules()["salesforce"].create(Settings(simulator_url="http://simulator"))

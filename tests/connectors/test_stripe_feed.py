@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from connectors.http import VendorHttp, Wire
+from connectors.simulation.billing_records import customer_id
 from connectors.simulation.calendar import DAY
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
@@ -14,6 +15,7 @@ from connectors.stripe.client import StripeClient
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id, count
 from vitals.errors import FatalError
+from vitals.events import account_id
 
 StageOf = Callable[..., Stage]
 STREAM = "stripe.billing"
@@ -107,7 +109,8 @@ def test_an_invoice_paid_now_is_one_event_with_its_seats(world: World, stage_of:
     mapped = [one for one in followed.mapped if one.source_id == ids["invoice"]]
     assert len(paid) == len(mapped) == 1
     assert paid[0].properties["seats"] == "12"
-    assert mapped[0].account_ref == f"crm:account:{account.crm_id}"
+    assert mapped[0].account_ref == f"stripe:customer:{customer_id(account)}"
+    assert paid[0].account_id == account_id(f"crm:account:{account.crm_id}")
     assert paid[0].properties["subscription"] == ids["subscription"]
 
 

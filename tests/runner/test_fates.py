@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 THINGS = st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["alpha", "beta", "stranger", "bad"])), max_size=80)
 
 
-def known(identity: str | None) -> str | None:
+def known(identity: str | None, event_time: datetime) -> str | None:
     return account_id(identity) if identity in ("crm:account:alpha", "crm:account:beta") else None
 
 

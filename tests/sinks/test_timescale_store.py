@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinks.delivery import ACCOUNTS, HEALTH_SCORES, METRICS_VALUES, PIPELINE_COUNTS, Source, Step
+from sinks.delivery import ACCOUNTS, HEALTH_SCORES, IDENTITIES, METRICS_VALUES, PIPELINE_COUNTS, Source, Step
 from sinks.destination import PositionTakenError
 from sinks.timescale.columns import nested, number_array, plain, quoted
 from sinks.timescale.rows import COLUMNS
@@ -245,6 +245,27 @@ def test_profiles_are_versions_and_counts_of_connectors_have_no_partition(
     assert database.execute("select account_id, name from accounts").fetchall() == [(UUID(account(1)), "Corrected")]
     rows = database.execute("select stage, name, partition, count, position from pipeline_counts").fetchall()
     assert rows == [("connector", "stripe.invoices", -1, 8, 4)]
+
+
+def test_a_merge_and_that_it_was_taken_back_show_on_the_account(
+    destination: TimescaleDestination, database: psycopg.Connection[Any]
+) -> None:
+    accounts, identities = Source(ACCOUNTS, 3), Source(IDENTITIES, 1)
+    alias = {
+        "account_id": account(1).upper(), "surviving_id": account(2), "identity": "crm:account:1",
+        "surviving_identity": "crm:account:2", "valid_from": DAY_ONE, "source": "salesforce", "withdrawn": False,
+        "written_at": DAY_ONE,
+    }  # fmt: skip
+    destination.claim({accounts: 0, identities: 0})
+    destination.apply(
+        [delivery(*accounts, 0, profile(account(1), 0, "One")), delivery(*identities, 0, alias)],
+        {accounts: Step(0, 1), identities: Step(0, 1)},
+    )
+    merged = "select name, merged_into from accounts"
+    assert database.execute(merged).fetchall() == [("One", UUID(account(2)))]
+    destination.apply([delivery(*identities, 1, alias | {"withdrawn": True})], {identities: Step(1, 2)})
+    assert database.execute(merged).fetchall() == [("One", None)]
+    assert database.execute("select count(*) from account_aliases").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(
