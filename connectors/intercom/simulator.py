@@ -2,8 +2,7 @@
 
 import base64
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,15 +11,15 @@ import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.intercom import demo, search_query
+from connectors.intercom import search_query
 from connectors.intercom import simulated_records as records
 from connectors.intercom.conversation_versions import Position, conversation_versions
 from connectors.intercom.search_query import QueryError, Search
-from connectors.simulation.gate import VendorFront, VendorGate, source_now, vendor_path
-from connectors.simulation.limits import RequestWindow
+from connectors.intercom.simulated_door import IntercomDoor, IntercomFront, refusal
+from connectors.simulation.gate import VendorGate, source_now, vendor_path
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
 
@@ -43,54 +42,8 @@ INDEX_SECONDS = 20
 SCROLL_PAGE = 100
 SCROLL_SECONDS = 60.0
 
-REQUESTS = 1_666
-"""Requests in a window of ten seconds: the usual 10,000 a minute, spread."""
-
-_WINDOW_SECONDS = 10.0
-_VERSION = re.compile(r"\d\.\d+|Preview|Unstable")
 _DEFAULT_PAGE = {"conversations": 20, "contacts": 50}
 _MOST_LISTED = 10_000
-
-
-class IntercomFront(VendorFront):
-    """The app's limit, spread over windows of ten seconds."""
-
-    name = NAME
-
-    def __init__(self, simulation: Simulation) -> None:
-        super().__init__(simulation)
-        self.window = RequestWindow(REQUESTS, _WINDOW_SECONDS, simulation.wall)
-
-    def windows(self, _path: str) -> Iterable[RequestWindow]:
-        """Every endpoint counts against the one limit."""
-        return (self.window,)
-
-    def throttled(self, request: Request, retry_after: float | None, _window: RequestWindow | None) -> Response:
-        """429, and when the window ends in the usual header: there is no `Retry-After`."""
-        message = f"Exceeded rate limit of {REQUESTS} in 10_seconds"
-        answer = refusal(request, 429, "rate_limit_exceeded", message)
-        if retry_after is not None:
-            answer.headers["x-ratelimit-reset"] = str(source_now(request) + math.ceil(retry_after))
-        return answer
-
-    def unauthorized(self, request: Request) -> Response:
-        """The token was withdrawn, or the app uninstalled."""
-        return refusal(request, 401, "unauthorized", "Access Token Invalid")
-
-    def headers(self, request: Request) -> dict[str, str]:
-        """The limit, and the second at which its window ends."""
-        return {
-            "x-ratelimit-limit": str(self.window.count),
-            "x-ratelimit-remaining": str(max(0, self.window.count - self.window.used)),
-            "x-ratelimit-reset": str(source_now(request) + math.ceil(self.window.resets_in)),
-        }
-
-
-def refusal(request: Request, status: int, code: str, message: str) -> JSONResponse:
-    """An `error.list`."""
-    request_id = records.uuid_of(f"{request.url.path}:{source_now(request)}")
-    errors = [{"code": code, "message": message}]
-    return JSONResponse({"type": "error.list", "request_id": request_id, "errors": errors}, status)
 
 
 @dataclass(slots=True)
@@ -361,27 +314,6 @@ class IntercomSimulator:
         return [one for one in rendered if one is not None]
 
 
-class _Door:
-    """ASGI middleware: the token, the version, and refused queries."""
-
-    def __init__(self, app: Any, front: IntercomFront) -> None:
-        self._app = app
-        self._front = front
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        answer: Response | None = None
-        if request.headers.get("authorization") != f"Bearer {demo.ACCESS_TOKEN}":
-            answer = self._front.unauthorized(request)
-        elif not _VERSION.fullmatch(request.headers.get("intercom-version", "2.14")):
-            answer = refusal(request, 400, "intercom_version_invalid", "The requested version could not be found")
-        await (answer or self._app)(scope, receive, send)
-
-
 async def _body(request: Request) -> Any:
     try:
         return orjson.loads(await request.body())
@@ -454,5 +386,5 @@ def create_app(simulation: Simulation) -> Starlette:
         Route("/companies/{id}/contacts", simulator.contacts_of_company),
     ]
     handlers = {404: _not_found, QueryError: _refused}
-    middleware = [Middleware(VendorGate, front), Middleware(_Door, front)]
+    middleware = [Middleware(VendorGate, front), Middleware(IntercomDoor, front)]
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)

@@ -283,7 +283,7 @@ def test_deleted_archived_and_merged_contacts_leave_the_search(client: TestClien
 def test_the_limit_is_spread_over_ten_seconds(
     simulation: Simulation, wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.intercom.simulator.REQUESTS", 30)
+    monkeypatch.setattr("connectors.intercom.simulated_door.REQUESTS", 30)
     client, simulation.rate_limits = client_of(simulation), True
     first = get(client, "/me")
     assert (first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == ("30", "29")
