@@ -33,6 +33,13 @@ state_option = click.option(
 @state_option
 @click.option("--fresh", is_flag=True, help="Delete the state folder first.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of source data to load.")
+@click.option(
+    "--accounts",
+    default=300,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Accounts of the generated company, where there is no --data.",
+)
 @click.option("--port", "ports", multiple=True, metavar="NAME=N", help="Use this port for NAME; may be repeated.")
 @click.option("--no-services", is_flag=True, help="Start the infrastructure only, to run services by hand.")
 @click.option(
@@ -48,6 +55,7 @@ def up(
     state_path: Path | None,
     fresh: bool,
     data: Path | None,
+    accounts: int,
     ports: tuple[str, ...],
     no_services: bool,
     speed: float,
@@ -69,7 +77,7 @@ def up(
         state.remove()
     console = Console(highlight=False)
     state.create()
-    chosen = [] if no_services else services(UpOptions(data=data, speed=speed, start=start))
+    chosen = [] if no_services else services(UpOptions(data=data, speed=speed, start=start, accounts=accounts))
     if not detach:
         foreground = Foreground(console)
         foreground.run(Stack(state.path, chosen, forced_ports=forced, on_change=foreground.on_change))
@@ -78,6 +86,7 @@ def up(
     fetch_downloads()  # here, where its progress can be seen
     console.print("Starting Vitals …")
     arguments = ["--state", str(state.path), "--speed", str(speed)]
+    arguments += ["--accounts", str(accounts)]
     arguments += ["--no-services"] if no_services else []
     arguments += ["--start", start] if start is not None else []
     arguments += ["--data", str(data.absolute())] if data is not None else []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from connectors.simulation import git_usage
 from connectors.simulation.calendar import epoch
+from connectors.simulation.generated import ACCOUNTS
 from embedded.endpoints import Endpoints
 from embedded.service_spec import ServiceSpec
 from vitals.errors import UserError
@@ -26,13 +27,14 @@ pipeline_status: Callable[[Endpoints], dict[str, object]] | None = pipeline_figu
 class UpOptions:
     """What the user asked of `vitals up`.
 
-    `data` is a folder of real data to serve; without it the simulators serve the small generated world. `speed` is how
-    many source seconds pass in a wall second; `start` the source time to begin at (ISO 8601).
+    `data` is a folder of real data to serve; without it the simulators serve a generated world of `accounts` accounts.
+    `speed` is how many source seconds pass in a wall second; `start` the source time to begin at (ISO 8601).
     """
 
     data: Path | None = None
     speed: float = 60.0
     start: str | None = None
+    accounts: int = ACCOUNTS
 
 
 def services(options: UpOptions) -> list[ServiceSpec]:
@@ -49,9 +51,15 @@ def services(options: UpOptions) -> list[ServiceSpec]:
                 f"--start {options.start} is not an instant in ISO 8601, such as 2023-12-01T00:00:00Z."
             ) from error
     if options.data is not None:
+        if options.accounts != ACCOUNTS:
+            raise UserError("--accounts is of the generated company: leave out either it or --data.")
         git_usage.load(options.data)
     simulate = ["vitals", "simulate", "--speed", str(options.speed)]
-    simulate += ["--world"] if options.data is None else ["--data", str(options.data.absolute())]
+    simulate += (
+        ["--world", "--accounts", str(options.accounts)]
+        if options.data is None
+        else ["--data", str(options.data.absolute())]
+    )
     simulate += [] if options.start is None else ["--start", options.start]
     ready = ("bootstrap",)
     return [

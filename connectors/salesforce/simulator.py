@@ -325,7 +325,8 @@ def declared(world: World, now: int) -> dict[str, int]:
     """How many objects of each kind the organization shows at `now`."""
     return {
         "accounts": sum(account.created_at <= now for account in world.accounts),
-        "opportunities": sum(account.first_activity_at <= now for account in world.accounts),
+        "opportunities": sum(account.first_activity_at <= now for account in world.accounts)
+        + sum(one.created_at <= now for one in world.opportunities),
         "users": len(world.owners) if world.history_start <= now else 0,
         "cases": int((world.tickets.opened_at <= now).sum()),
         "activities": sum(bool(row["IsClosed"]) for row in rows(world, "Task", now, deleted=True))

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from connectors.simulation.calendar import DAY, next_month
 from connectors.simulation.identifiers import stripe_id
-from connectors.simulation.world import LIST_PRICE_CENTS, Account, Invoice, Seats, Subscription
+from connectors.simulation.world import Account, Invoice, Seats, Subscription, seat_price_cents
 
 # Seconds from an invoice's creation to the steps that follow it at once.
 _FINALIZED_AFTER = 2
@@ -52,7 +52,7 @@ def _bill_account(
             if not changes or changes[-1][1] != users:
                 changes.append((billed_at, users))
             current.append(
-                _monthly_invoice(
+                monthly_invoice(
                     account, key, month_start, billed_at, users, 0 if failures is None else int(failures[month])
                 )
             )
@@ -68,9 +68,16 @@ def _bill_account(
     return subscriptions, invoices
 
 
-def _monthly_invoice(
-    account: Account, subscription_id: str, month_start: int, billed_at: int, seats: int, failures: int
+def monthly_invoice(
+    account: Account,
+    subscription_id: str,
+    month_start: int,
+    billed_at: int,
+    seats: int,
+    failures: int,
+    plan: str | None = None,
 ) -> Invoice:
+    """The invoice over a month's seats, of which so many attempts to collect it fail (see `bill`)."""
     first = billed_at + _PAID_AFTER
     tries = [first, *(first + days * DAY for days in _RETRY_DAYS)]
     attempts = tuple((at, place >= failures) for place, at in enumerate(tries[: failures + 1]))
@@ -83,9 +90,10 @@ def _monthly_invoice(
         created_at=billed_at,
         finalized_at=billed_at + _FINALIZED_AFTER,
         seats=seats,
-        amount_cents=seats * LIST_PRICE_CENTS,
+        amount_cents=seats * seat_price_cents(plan),
         attempts=attempts,
         uncollectible_at=None if attempts[-1][1] else first + _WRITTEN_OFF_DAYS * DAY,
+        plan=plan,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from connectors.simulation.billing_records import BillingRecords, customer_id, seats_at, status_at
+from connectors.simulation.billing_records import BillingRecords, customer_id, price, seats_at, status_at
 from connectors.simulation.identifiers import stripe_id
 from connectors.simulation.world import Account, Invoice, Subscription, World
 
@@ -146,6 +146,10 @@ def _of_subscription(subscription: Subscription, invoices: Sequence[Invoice]) ->
         before = seats_at(subscription, at - 1)
         replaced[at]["quantity"] = before
         replaced[at]["items"] = {"data": [{"id": name.replace("sub_", "si_"), "quantity": before}]}
+    for at, _ in subscription.plan_changes[1:]:
+        former = price(subscription.plan_at(at - 1))
+        item = replaced[at].setdefault("items", {"data": [{"id": name.replace("sub_", "si_")}]})
+        item["data"][0]["price"] = former
     for at, _ in subscription.status_changes:
         replaced[at]["status"] = status_at(subscription, at - 1)
     for earlier, invoice in pairwise(invoices):

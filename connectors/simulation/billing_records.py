@@ -7,10 +7,9 @@ from typing import Any
 from connectors.simulation.calendar import month_starts, next_month
 from connectors.simulation.identifiers import base62, stripe_id
 from connectors.simulation.links import link_at
-from connectors.simulation.world import LIST_PRICE_CENTS, Account, Invoice, Subscription, World
+from connectors.simulation.world import Account, Invoice, Subscription, World, seat_price_cents
 
 _CURRENCY = "usd"
-_PRICE_ID = stripe_id("price", "seat")
 _PRODUCT_ID = stripe_id("prod", "seat")
 # Inline lists stop here; the rest is at the list's own address.
 _INLINE = 10
@@ -21,10 +20,16 @@ def customer_id(account: Account) -> str:
     return stripe_id("cus", account.external_id)
 
 
-def price() -> dict[str, Any]:
-    """The one price of every world: a seat for a month."""
+def price_id(plan: str | None) -> str:
+    """The price of a seat under a plan; that of the list where none is named."""
+    return stripe_id("price", "seat" if plan is None else f"seat:{plan}")
+
+
+def price(plan: str | None = None) -> dict[str, Any]:
+    """A price of every world: a seat for a month, under a plan or at the list price."""
+    unit = seat_price_cents(plan)
     return {
-        "id": _PRICE_ID,
+        "id": price_id(plan),
         "object": "price",
         "active": True,
         "billing_scheme": "per_unit",
@@ -32,7 +37,7 @@ def price() -> dict[str, Any]:
         "currency": _CURRENCY,
         "livemode": False,
         "metadata": {},
-        "nickname": "Seat, monthly list price",
+        "nickname": "Seat, monthly list price" if plan is None else f"{plan} seat, monthly",
         "product": _PRODUCT_ID,
         "recurring": {
             "interval": "month",
@@ -44,8 +49,8 @@ def price() -> dict[str, Any]:
         "tiers_mode": None,
         "transform_quantity": None,
         "type": "recurring",
-        "unit_amount": LIST_PRICE_CENTS,
-        "unit_amount_decimal": str(LIST_PRICE_CENTS),
+        "unit_amount": unit,
+        "unit_amount_decimal": str(unit),
     }
 
 
@@ -116,7 +121,7 @@ class BillingRecords:
             "current_period_end": next_month(period_start),
             "discounts": [],
             "metadata": {},
-            "price": price(),
+            "price": price(subscription.plan_at(at)),
             "quantity": seats_at(subscription, at),
             "subscription": name,
             "tax_rates": [],
@@ -213,7 +218,7 @@ class BillingRecords:
 
     def lines(self, invoice: Invoice) -> list[dict[str, Any]]:
         """The one line of an invoice: its seats over the service period."""
-        unit = LIST_PRICE_CENTS
+        unit = seat_price_cents(invoice.plan)
         return [
             {
                 "id": invoice.invoice_id.replace("in_", "il_"),
@@ -238,7 +243,7 @@ class BillingRecords:
                 "period": {"start": invoice.period_start, "end": invoice.period_end},
                 "pricing": {
                     "type": "price_details",
-                    "price_details": {"price": _PRICE_ID, "product": _PRODUCT_ID},
+                    "price_details": {"price": price_id(invoice.plan), "product": _PRODUCT_ID},
                     "unit_amount_decimal": str(unit),
                 },
                 "quantity": invoice.seats,

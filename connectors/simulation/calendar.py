@@ -1,6 +1,7 @@
 """Instants and months in UTC, between epoch seconds and the vendors' text forms."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ def month_starts(first: int, last: int) -> npt.NDArray[np.int64]:
     return np.arange(start, end + 1).astype("datetime64[s]").astype(np.int64)
 
 
+@lru_cache(maxsize=4_096)
 def next_month(month_start: int) -> int:
     """The first instant of the month after the one that starts at `month_start`."""
     return int((np.datetime64(month_start, "s").astype("datetime64[M]") + 1).astype("datetime64[s]").astype(np.int64))

@@ -10,8 +10,22 @@ import click
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Folder that holds git_usage/events.csv.gz.")
-@click.option("--world", "generated_world", is_flag=True, help="Serve the small generated world instead of data.")
+@click.option("--world", "generated_world", is_flag=True, help="Serve the generated world instead of data.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the generated world.")
+@click.option(
+    "--accounts",
+    default=300,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Accounts of the generated world.",
+)
+@click.option(
+    "--history-days",
+    default=365,
+    show_default=True,
+    type=click.IntRange(60, 3_650),
+    help="Days that the generated world has behind it.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -36,6 +50,8 @@ def simulate(
     data: Path | None,
     generated_world: bool,
     seed: int,
+    accounts: int,
+    history_days: int,
     host: str,
     port: int,
     start: str | None,
@@ -57,6 +73,8 @@ def simulate(
             data=data,
             generated_world=generated_world,
             seed=seed,
+            accounts=accounts,
+            history_days=history_days,
             host=host,
             port=port,
             start=start,

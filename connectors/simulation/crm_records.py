@@ -14,10 +14,13 @@ from connectors.simulation.identifiers import salesforce_id
 from connectors.simulation.links import domain_of
 from connectors.simulation.soql import Fields, Row, datetime_text
 from connectors.simulation.support_records import organization_id
-from connectors.simulation.world import LIST_PRICE_CENTS, Account, Owner, World
+from connectors.simulation.world import Account, Opportunity, Owner, World, seat_price_cents
 
 # How long a deleted record stays in the Recycle Bin, where queryAll still sees it.
 RECYCLE_BIN_SECONDS = 15 * DAY
+
+# Forecast category and probability of the stages that close an opportunity.
+_CLOSED = {"Closed Won": ("Closed", 100.0), "Closed Lost": ("Omitted", 0.0)}
 
 _SYSTEM: Fields = {"CreatedDate": "datetime", "LastModifiedDate": "datetime", "SystemModstamp": "datetime"}
 
@@ -45,6 +48,13 @@ SCHEMAS: Mapping[str, Fields] = {
         "Plan__c": "picklist",
         "Zendesk_Organization_Id__c": "string",
         "Stripe_Customer_Id__c": "string",
+        "Seats__c": "double",
+        "ARR__c": "currency",
+        "Contract_Start__c": "date",
+        "Contract_End__c": "date",
+        "Contract_Term_Months__c": "double",
+        "Notice_Days__c": "double",
+        "Auto_Renew__c": "boolean",
     },
     "Opportunity": {
         "Id": "id",
@@ -104,6 +114,9 @@ def rows(world: World, object_name: str, now: int, *, deleted: bool) -> list[Row
         row = account_row(account, now) if object_name == "Account" else opportunity_row(account, now)
         if row is not None and (deleted or not row["IsDeleted"]):
             found.append(row)
+    if object_name == "Opportunity":
+        later = (_later_opportunity(world.accounts[one.account], one, now) for one in world.opportunities)
+        found += [row for row in later if row is not None and (deleted or not row["IsDeleted"])]
     return found
 
 
@@ -116,9 +129,12 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
     for change in account.changes:
         if change.at > now:
             break
+        if is_deleted and change.deleted is None:
+            continue  # what lies in the Recycle Bin is not edited
         owner, plan, modified = change.owner or owner, change.plan or plan, change.at
         if change.deleted is not None:
             is_deleted, master = change.deleted, change.merged_into
+    contract = account.contract_at(now)
     if is_deleted and modified + RECYCLE_BIN_SECONDS <= now:
         return None
     return {
@@ -130,9 +146,9 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
         "ParentId": None,
         "Industry": None,
         "AnnualRevenue": None,
-        "NumberOfEmployees": None,
+        "NumberOfEmployees": account.employees or None,
         "Website": f"https://www.{domain_of(account)}",
-        "BillingCountry": None,
+        "BillingCountry": account.country or None,
         **_owner_fields(owner),
         "CreatedDate": datetime_text(account.created_at),
         "LastModifiedDate": datetime_text(modified),
@@ -144,21 +160,22 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
         "Plan__c": plan,
         "Zendesk_Organization_Id__c": str(organization_id(account.index)) if account.crm_names_others else None,
         "Stripe_Customer_Id__c": customer_id(account) if account.crm_names_others else None,
+        "Seats__c": None if contract is None else float(contract.seats),
+        "ARR__c": None if contract is None else contract.arr_cents / 100,
+        "Contract_Start__c": None if contract is None else iso_day(contract.start),
+        "Contract_End__c": None if contract is None else iso_day(contract.end),
+        "Contract_Term_Months__c": None if contract is None else float(contract.term_months),
+        "Notice_Days__c": None if contract is None else float(contract.notice_days),
+        "Auto_Renew__c": contract is not None and contract.auto_renew,
     }
 
 
 def opportunity_row(account: Account, now: int) -> dict[str, Any] | None:
-    """The account's one opportunity: it goes and comes back with the account, and a merge gives it to the survivor."""
+    """The first opportunity: it goes and comes back with the account, and a merge gives it to the survivor."""
     closed_at = account.first_activity_at
     if closed_at > now:
         return None
-    modified, is_deleted, owned_by = closed_at, False, account.crm_id
-    for change in account.changes:
-        if change.at > now:
-            break
-        if change.deleted is not None:
-            modified = max(closed_at, change.at)
-            is_deleted, owned_by = change.deleted and change.merged_into is None, change.merged_into or account.crm_id
+    is_deleted, owned_by, modified = _with_account(account, closed_at, now)
     if is_deleted and modified + RECYCLE_BIN_SECONDS <= now:
         return None
     written = datetime_text(closed_at)
@@ -168,7 +185,7 @@ def opportunity_row(account: Account, now: int) -> dict[str, Any] | None:
         "AccountId": owned_by,
         "Name": f"{account.name} - New Business",
         "StageName": "Closed Won",
-        "Amount": account.contract_seats * LIST_PRICE_CENTS * 12 / 100,
+        "Amount": account.contract_seats * _seat_price(account) * 12 / 100,
         "Probability": 100.0,
         "CloseDate": iso_day(closed_at),
         "Type": "New Business",
@@ -181,6 +198,53 @@ def opportunity_row(account: Account, now: int) -> dict[str, Any] | None:
         "SystemModstamp": datetime_text(modified),
         "LastStageChangeDate": written,
     }
+
+
+def _with_account(account: Account, modified: int, now: int) -> tuple[bool, str, int]:
+    """Whether what belongs to an account is deleted with it, the account that owns it, and when that or it changed."""
+    is_deleted, owned_by = False, account.crm_id
+    for change in account.changes:
+        if change.at > now:
+            break
+        if change.deleted is not None:
+            modified = max(modified, change.at)
+            is_deleted, owned_by = change.deleted and change.merged_into is None, change.merged_into or account.crm_id
+    return is_deleted, owned_by, modified
+
+
+def _later_opportunity(account: Account, opportunity: Opportunity, now: int) -> dict[str, Any] | None:
+    """A renewal or an expansion, from when it is created on."""
+    if opportunity.created_at > now:
+        return None
+    since, stage = opportunity.stage_at(now)
+    is_deleted, owned_by, modified = _with_account(account, since, now)
+    if is_deleted and modified + RECYCLE_BIN_SECONDS <= now:
+        return None
+    closed, written = stage in _CLOSED, datetime_text(modified)
+    forecast, probability = _CLOSED.get(stage, ("Pipeline", 40.0))
+    return {
+        "Id": opportunity.opportunity_id,
+        "IsDeleted": is_deleted,
+        "AccountId": owned_by,
+        "Name": f"{account.name} - {opportunity.kind}",
+        "StageName": stage,
+        "Amount": opportunity.amount_cents / 100,
+        "Probability": probability,
+        "CloseDate": iso_day(since if closed else opportunity.expected_close),
+        "Type": opportunity.kind,
+        "ForecastCategoryName": forecast,
+        "IsClosed": closed,
+        "IsWon": stage == "Closed Won",
+        **_owner_fields(account.owner),
+        "CreatedDate": datetime_text(opportunity.created_at),
+        "LastModifiedDate": written,
+        "SystemModstamp": written,
+        "LastStageChangeDate": datetime_text(since),
+    }
+
+
+def _seat_price(account: Account) -> int:
+    return seat_price_cents(None if account.contract is None else account.contract.plan)
 
 
 def _user(owner: Owner, created_at: int) -> dict[str, Any]:

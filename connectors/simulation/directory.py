@@ -20,6 +20,18 @@ _SECOND_WORDS = (
     "Software Studios Systems Telecom Textiles Travel Works "
 )
 _FIRST, _SECOND = _FIRST_WORDS.split(), _SECOND_WORDS.split()
+_ENDINGS, _STEPS = ("", " Group", " Holdings", " Partners", " International", " Works", " One", " Union"), 40
+_GIVEN_WORDS = (
+    "Aiko Amara Amina Anders Beatriz Bilal Carla Chen Clara Daniel Diego Elena Emeka Farah Felix Giulia Hana Ines Ivan "
+    "Jonas Julia Kofi Lara Leo Lina Luca Maja Marco Mei Milan Nadia Nina Noah Olga Omar Paula Priya Rafael Rosa Samir "
+    "Sara Sofia Tariq Tomas Valeria Wei Yara Yusuf "
+)
+_FAMILY_WORDS = (
+    "Abe Ahmed Almeida Andersson Bauer Becker Bianchi Brown Castro Costa Diaz Dubois Eze Fischer Garcia Gupta Haas "
+    "Hansen Ito Jensen Khan Kim Kowalski Larsen Laurent Lee Lopez Martin Mensah Meyer Mori Moreau Nguyen Novak Okoye "
+    "Olsen Park Pereira Petrov Rao Ricci Roth Santos Sato Schmidt Silva Singh Smith Tan Tanaka Wagner Wong "
+)
+_GIVEN_NAMES, _FAMILY_NAMES = _GIVEN_WORDS.split(), _FAMILY_WORDS.split()
 _OWNERS = (
     "Ana Reis",
     "Ben Okafor",
@@ -50,11 +62,15 @@ def company_names(external_ids: Iterable[str]) -> dict[str, str]:
     combinations = len(_FIRST) * len(_SECOND)
     for external_id in external_ids:
         place = hashed(f"name:{external_id}") % combinations
-        for step in range(combinations * 2):
-            first, second = divmod((place + step) % combinations, len(_SECOND))
-            name = f"{_FIRST[first]} {_SECOND[second]}" + (" Group" if step >= combinations else "")
-            if name not in taken:
+        for ending in _ENDINGS:
+            # Where names get scarce, a few steps on, then another ending: a search through all would take too long.
+            steps = (divmod((place + step) % combinations, len(_SECOND)) for step in range(_STEPS))
+            free = (f"{_FIRST[first]} {_SECOND[second]}{ending}" for first, second in steps)
+            name = next((name for name in free if name not in taken), None)
+            if name is not None:
                 break
+        else:
+            name = f"{_FIRST[place // len(_SECOND)]} {external_id}"
         taken.add(name)
         names[external_id] = name
     return names
@@ -80,6 +96,17 @@ def owner_of(external_id: str) -> Owner:
     """The manager who looks after the account."""
     everyone = owners()
     return everyone[hashed(f"owner:{external_id}") % len(everyone)]
+
+
+def domain_of(name: str) -> str:
+    """The domain of a company's addresses, from its name."""
+    return f"{name.lower().replace(' ', '-')}.example"
+
+
+def person_name(key: str) -> str:
+    """A made-up given and family name for a key."""
+    given, family = divmod(hashed(f"person:{key}") % (len(_GIVEN_NAMES) * len(_FAMILY_NAMES)), len(_FAMILY_NAMES))
+    return f"{_GIVEN_NAMES[given]} {_FAMILY_NAMES[family]}"
 
 
 def _weighted(key: str, choices: tuple[tuple[str, int], ...]) -> str:

@@ -1,246 +1,275 @@
-"""A small generated world: accounts whose latent health drives use, tickets and payments; the truth is kept beside it.
+"""A generated world: accounts whose latent health drives all that vendors show; the truth is kept beside it.
 
 Everything is drawn from one seed. Figures are made up to look plausible; they are not fitted to any data.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from connectors.simulation.billing import bill
+from connectors.simulation import generated_crm, generated_support, generated_use
 from connectors.simulation.calendar import DAY, epoch, month_starts
-from connectors.simulation.directory import company_names, owner_of, owners, plan_of, region_of, segment_of
-from connectors.simulation.identifiers import base62, salesforce_id
-from connectors.simulation.latent_health import Trajectories, trajectories
-from connectors.simulation.seat_counts import count_seats, with_contract
+from connectors.simulation.contract_billing import bill_contracts
+from connectors.simulation.contract_course import Contracts, Months
+from connectors.simulation.directory import owners
+from connectors.simulation.generated_crm import ActivityBlock
+from connectors.simulation.generated_support import Answers, TicketBlock
+from connectors.simulation.generated_use import FEATURES, UNKNOWN_COMPANIES, Use, rhythm
+from connectors.simulation.identifiers import base62
+from connectors.simulation.latent_health import FAR, Block, Decline, LatentHealth
+from connectors.simulation.population import BLOCK_DAYS, Floats, founders, newcomers
+from connectors.simulation.seat_counts import count_seats
+from connectors.simulation.working_calendar import SEASONS
 from connectors.simulation.world import (
+    NEVER,
     Account,
-    AccountChange,
+    Episode,
     FeatureEvents,
     Ints,
-    Seats,
+    Outage,
+    Surveys,
     Tickets,
     TrueHealth,
     World,
 )
 
 HISTORY_END = epoch("2026-11-01")
+ACCOUNTS, HISTORY_DAYS = 300, 365
 
-_HISTORY_DAYS, _LIVE_DAYS = 365, 60
-# Feature events of the history in all, of companies that the CRM does not know, and the work of a weekend day.
-_EVENTS, _UNKNOWN_EVENTS, _UNKNOWN_COMPANIES, _WEEKEND = 125_000, 300, 12, 0.1
-_TYPICAL_USERS = {"Enterprise": 45.0, "Mid-Market": 14.0, "SMB": 5.0}
-_MOST_USERS = 200
-# The busiest hour of a working day, in UTC.
-_NOON = {"AMER": 18.0, "EMEA": 12.0, "APAC": 5.0}
-_FEATURES = tuple(
-    f"{area}/{name}"
-    for area in ("reports", "alerts", "imports", "projects", "automation", "api")
-    for name in ("view", "create", "share", "export", "schedule")
-)
+_LIVE_DAYS = 60
+_NEWCOMERS_A_BLOCK = 0.014
+# An outage in every so-manieth block, and how many days it is felt.
+_OUTAGE_EVERY, _FELT_DAYS = 7, 6.0
 _FIRST_TICKET_ID = 10_001
 
-Floats = npt.NDArray[np.float64]
+Columns = TypeVar("Columns", Use, TicketBlock, Answers, ActivityBlock)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Population:
-    """Accounts before anything happens to them; arrays run over accounts."""
-
-    external_ids: tuple[str, ...]
-    users: Ints
-    noon: Floats
-    start: int
-    health: Trajectories
+def generate(
+    seed: int = 1, accounts: int = ACCOUNTS, history_end: int = HISTORY_END, history_days: int = HISTORY_DAYS
+) -> World:
+    """A year of `accounts` accounts up to `history_end`, and 60 days or some more that arrive while someone watches."""
+    return Generator(seed, accounts, history_end, history_days).world()
 
 
-def generate(seed: int = 1, accounts: int = 300, history_end: int = HISTORY_END) -> World:
-    """A year of `accounts` accounts up to `history_end`, and 60 days after it that arrive while someone watches."""
-    rng = np.random.default_rng(seed)
-    population = _population(rng, seed, accounts, history_end)
-    columns = _use(rng, population)
-    tickets = _tickets(rng, population)
-    directory = _directory(rng, population, columns, tickets)
-    known = columns.company < accounts
-    months = month_starts(population.start, history_end + (_LIVE_DAYS - 1) * DAY)
-    seats = count_seats(columns.event_time[known], columns.company[known], columns.user[known], accounts, months)
-    directory = tuple(with_contract(account, seats) for account in directory)
-    subscriptions, invoices = bill(directory, seats, _failures(rng, population, seats))
-    return World(
-        name=f"generated-{seed}",
-        history_start=population.start - DAY,
-        history_end=history_end,
-        owners=owners(),
-        accounts=directory,
-        events=_events(columns, directory, tickets.requesters),
-        tickets=tickets,
-        seats=seats,
-        subscriptions=subscriptions,
-        invoices=invoices,
-        truth=_truth(population),
-        notes=("Everything in this world is generated.",),
-    )
+class Generator:
+    """Makes a world as far as it is asked to, a block of days at a time; what it has made never changes.
 
+    With `arrivals` new accounts keep coming after the history, a little over one in a hundred a month.
+    """
 
-def _population(rng: np.random.Generator, seed: int, accounts: int, history_end: int) -> _Population:
-    external_ids = tuple(f"acct_{base62(f'{seed}:{index}', 10)}" for index in range(accounts))
-    typical = np.array([_TYPICAL_USERS[segment_of(external_id)] for external_id in external_ids])
-    return _Population(
-        external_ids=external_ids,
-        users=np.clip(typical * rng.lognormal(0.0, 0.5, accounts), 2, _MOST_USERS).astype(np.int64),
-        noon=np.array([_NOON[region_of(external_id)] for external_id in external_ids]),
-        start=history_end - _HISTORY_DAYS * DAY,
-        health=trajectories(rng, accounts, _HISTORY_DAYS + _LIVE_DAYS),
-    )
+    def __init__(
+        self,
+        seed: int = 1,
+        accounts: int = ACCOUNTS,
+        history_end: int = HISTORY_END,
+        history_days: int = HISTORY_DAYS,
+        *,
+        arrivals: bool = False,
+    ) -> None:
+        self._seed, self._accounts, self._arrivals = seed, accounts, arrivals
+        self._start, self._history_end = history_end - history_days * DAY, history_end
+        usual = (accounts, history_days, history_end) == (ACCOUNTS, HISTORY_DAYS, HISTORY_END)
+        self.name = f"generated-{seed}" if usual else f"generated-{seed}-{accounts}x{history_days}-{history_end // DAY}"
+        self._history_blocks = -(-history_days // BLOCK_DAYS)
+        self._people = founders(seed, accounts, history_days)
+        self._health = LatentHealth(self._people)
+        self._health.welcome()
+        self._contracts = Contracts(self._start, self._health)
+        self._contracts.welcome()
+        self._months = Months(self._start)
+        self._outages: list[Outage] = []
+        self._failures: dict[int, Ints] = {}
+        self._lived: list[Floats] = []
+        self._use: list[Use] = []
+        self._tickets: list[TicketBlock] = []
+        self._answers: list[Answers] = []
+        self._activities: list[ActivityBlock] = []
+        self._made: World | None = None
 
+    @property
+    def known_until(self) -> int:
+        """The instant up to which the world is made."""
+        return self._start + len(self._lived) * BLOCK_DAYS * DAY
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Use:
-    event_time: Ints
-    company: Ints
-    user: Ints
-    feature: Ints
-    value: Ints
-    files: Ints
+    def world(self, until: int | None = None) -> World:
+        """The world, made up to `until` at least; 60 days after the history by default."""
+        goal = self._history_end + _LIVE_DAYS * DAY if until is None else until
+        while self.known_until < goal or not self._lived:
+            self._add_block()
+        if self._made is None or self._made.known_until < self.known_until:
+            self._made = self._assembled()
+        return self._made
 
+    def _add_block(self) -> None:
+        number = len(self._lived)
+        first_day, midnight = number * BLOCK_DAYS, self.known_until
+        if self._arrivals and number >= self._history_blocks:
+            self._welcome(number)
+        rng = np.random.default_rng([self._seed, 1, number])
+        outages = self._outage(number, midnight)
+        block = self._health.block(first_day)
+        for day in range(first_day, first_day + BLOCK_DAYS):
+            self._contracts.live(day, rng)
+            self._health.live(day, rng, block, self._shock(day))
+            if self._months.turns(day):
+                self._failures[day] = _failures(rng, block, day - first_day)
+        days = rhythm(self._people, midnight)
+        drawn = np.random.default_rng([self._seed, 2, number])
+        opened = generated_support.tickets(drawn, self._people, block, days, midnight, outages)
+        given = generated_support.answers(drawn, self._people, block, days, midnight, opened)
+        tickets_before = sum(len(one.account) for one in self._tickets)
+        given.ticket[given.ticket >= 0] += tickets_before
+        self._use.append(generated_use.use(drawn, self._people, block, days, midnight, outages))
+        self._tickets.append(opened)
+        self._answers.append(given)
+        self._activities.append(generated_crm.activities(drawn, self._people, block, days, midnight))
+        self._lived.append(block.health)
 
-def _use(rng: np.random.Generator, population: _Population) -> _Use:
-    """Feature events: more users, more features and more use where health is good, little on weekends."""
-    health, alive = population.health.health, population.health.alive
-    weekday = (population.start // DAY + np.arange(health.shape[1]) + 3) % 7
-    rate = population.users[:, None] * (0.1 + health) * np.where(weekday >= 5, _WEEKEND, 1.0) * alive
-    counts = rng.poisson(rate * (_EVENTS / rate[:, :_HISTORY_DAYS].sum()))
-    # Every account shows itself on its first day.
-    counts[np.arange(len(counts)), population.health.first_day] += 1
-    account, day = (np.repeat(index, counts.ravel()) for index in (index.ravel() for index in np.indices(counts.shape)))
-    at = population.start + day * DAY + _time_of_day(rng, population.noon[account])
-    healthy = health[account, day]
-    pool = np.ceil(population.users[account] * (0.25 + 0.75 * healthy))
-    user = np.minimum(rng.exponential(0.4, len(at)) * pool, pool - 1).astype(np.int64)
-    width = np.ceil(len(_FEATURES) * (0.15 + 0.6 * healthy))
-    # Each account has its own favourites: the same popularity curve over an order of its own.
-    rank = np.minimum(rng.exponential(0.3, len(at)) * width, width - 1).astype(np.int64)
-    columns: tuple[Ints, ...] = (
-        at,
-        account,
-        account * _MOST_USERS + user,
-        (rank + account * 7) % len(_FEATURES),
-        rng.geometric(0.05, len(at)).astype(np.int64),
-        rng.geometric(0.5, len(at)).astype(np.int64),
-    )
-    # Strangers do what some account's users do at the same time.
-    like = rng.integers(0, len(at), _UNKNOWN_EVENTS)
-    columns = tuple(np.concatenate([column, column[like]]) for column in columns)
-    columns[1][len(at) :] = len(counts) + rng.integers(0, _UNKNOWN_COMPANIES, _UNKNOWN_EVENTS)
-    order = np.argsort(columns[0], kind="stable")
-    return _Use(*(column[order] for column in columns))
+    def _welcome(self, number: int) -> None:
+        since = number - self._history_blocks
+        rate = self._accounts * _NEWCOMERS_A_BLOCK
+        more = int(rate * (since + 1)) - int(rate * since)
+        self._people.extend(newcomers(self._seed, number, len(self._people), more))
+        self._health.welcome()
+        self._contracts.welcome()
 
+    def _outage(self, number: int, midnight: int) -> list[Outage]:
+        if number % _OUTAGE_EVERY != 2 + self._seed % 4:
+            return []
+        rng = np.random.default_rng([self._seed, 3, number])
+        start = midnight + int(rng.integers(3, BLOCK_DAYS - 3)) * DAY + int(rng.integers(8 * 3_600, 16 * 3_600))
+        self._outages.append(Outage(start, start + int(rng.integers(2 * 3_600, 7 * 3_600))))
+        return self._outages[-1:]
 
-def _time_of_day(rng: np.random.Generator, noon: Floats) -> Ints:
-    return (np.mod(rng.normal(noon, 2.6), 24.0) * 3_600).astype(np.int64)
+    def _shock(self, day: int) -> float:
+        since = [day - (outage.start - self._start) // DAY for outage in self._outages]
+        return sum(float(np.exp(-days / _FELT_DAYS)) for days in since if days >= 0)
 
-
-def _tickets(rng: np.random.Generator, population: _Population) -> Tickets:
-    """More tickets, solved more slowly, where health is bad; some of the last are never solved."""
-    ill = 1 - population.health.health
-    rate = 0.012 * np.sqrt(population.users)[:, None] * (0.5 + 3 * ill**2) * population.health.alive
-    counts = rng.poisson(rate)
-    account, day = (np.repeat(index, counts.ravel()) for index in (index.ravel() for index in np.indices(counts.shape)))
-    opened_at = population.start + day * DAY + _time_of_day(rng, population.noon[account])
-
-    hours = rng.lognormal(np.log(8.0), 1.0, len(opened_at)) * (1 + 8 * ill[account, day] ** 2)
-    solved_at = opened_at + np.maximum(hours * 3_600, 300).astype(np.int64)
-    urgency = np.clip(rng.normal(0.6 + 1.6 * ill[account, day], 0.8), 0, 3).astype(np.int64)
-    requester = rng.integers(0, np.maximum(population.users[account] // 3, 1))
-    order = np.argsort(opened_at, kind="stable")
-    return Tickets(
-        ticket_id=np.arange(_FIRST_TICKET_ID, _FIRST_TICKET_ID + len(order), dtype=np.int64),
-        account=account[order],
-        opened_at=opened_at[order],
-        solved_at=solved_at[order],
-        requester=(account * _MOST_USERS + requester)[order],
-        priority=urgency[order],
-        requesters=_user_names(population),
-    )
-
-
-def _user_names(population: _Population) -> tuple[str, ...]:
-    return tuple(
-        f"{external_id.removeprefix('acct_').lower()}-{number:03d}"
-        for external_id in population.external_ids
-        for number in range(_MOST_USERS)
-    )
-
-
-def _directory(rng: np.random.Generator, population: _Population, use: _Use, tickets: Tickets) -> tuple[Account, ...]:
-    count = len(population.external_ids)
-    first = np.full(count + _UNKNOWN_COMPANIES, np.iinfo(np.int64).max)
-    np.minimum.at(first, use.company, use.event_time)
-    np.minimum.at(first, tickets.account, tickets.opened_at)
-    names, everyone = company_names(population.external_ids), owners()
-    accounts = []
-    for index, external_id in enumerate(population.external_ids):
-        first_at = int(first[index])
-        changes = list[AccountChange]()
-        if rng.random() < 0.15:
-            at = first_at + int(rng.integers(20 * DAY, 300 * DAY))
-            changes.append(AccountChange(at, owner=everyone[int(rng.integers(len(everyone)))]))
-        declined = population.health.decline_day[index]
-        if declined >= 0 and rng.random() < 0.4:
-            changes.append(
-                AccountChange(max(population.start + int(declined + 30) * DAY, first_at + DAY), plan="Starter")
-            )
-        accounts.append(
-            Account(
-                index=index,
-                external_id=external_id,
-                crm_id=salesforce_id("001", external_id),
-                name=names[external_id],
-                segment=segment_of(external_id),
-                region=region_of(external_id),
-                plan=plan_of(external_id),
-                owner=owner_of(external_id),
-                created_at=first_at - DAY,
-                first_activity_at=first_at,
-                contract_seats=0,
-                changes=tuple(sorted(changes, key=lambda change: change.at)),
-            )
+    def _assembled(self) -> World:
+        people, courses, count = self._people, self._contracts.courses, len(self._people)
+        used, opened = _joined(self._use), _joined(self._tickets)
+        churn = [None if day == FAR else self._start + day * DAY for day in self._health.churn_day.tolist()]
+        left_at = [at if at is not None and at < self.known_until else None for at in churn]
+        first_at = _first(used.event_time, used.company, opened, count)
+        accounts = generated_crm.directory(self._seed, people, courses, first_at, churn, self._start)
+        contacts, champions = generated_crm.contacts(people, accounts, self._health.departures, self._start)
+        subscriptions, invoices = bill_contracts(
+            accounts, courses, left_at, self._failures, self._start, self.known_until
         )
-    return tuple(accounts)
+        names = generated_use.roster_names(people)
+        known, months = used.company >= 0, month_starts(self._start, self.known_until - 1)
+        opportunities = [one for course in courses for one in course.opportunities]
+        return World(
+            name=self.name,
+            history_start=self._start - DAY,
+            history_end=self._history_end,
+            owners=owners(),
+            accounts=accounts,
+            events=_events(used, accounts, names),
+            tickets=Tickets(
+                ticket_id=np.arange(_FIRST_TICKET_ID, _FIRST_TICKET_ID + len(opened.account), dtype=np.int64),
+                account=opened.account,
+                opened_at=opened.opened_at,
+                solved_at=opened.solved_at,
+                requester=opened.requester,
+                priority=opened.priority,
+                requesters=names,
+            ),
+            seats=count_seats(used.event_time[known], used.company[known], used.user[known], count, months),
+            subscriptions=subscriptions,
+            invoices=invoices,
+            truth=self._truth(churn),
+            notes=("Everything in this world is generated.",),
+            opportunities=tuple(sorted(opportunities, key=lambda one: (one.created_at, one.opportunity_id))),
+            contacts=contacts,
+            activities=generated_crm.with_people(_joined(self._activities), contacts, champions, churn),
+            surveys=_surveys(_joined(self._answers), churn),
+            outages=tuple(self._outages),
+            known_until=self.known_until,
+        )
+
+    def _truth(self, churn: Sequence[int | None]) -> tuple[TrueHealth, ...]:
+        found = []
+        days = len(self._lived) * BLOCK_DAYS
+        health = np.full((len(self._people), days), np.nan)
+        for number, lived in enumerate(self._lived):
+            health[: len(lived), number * BLOCK_DAYS : (number + 1) * BLOCK_DAYS] = lived
+        for index, (course, declines) in enumerate(zip(self._contracts.courses, self._health.declines, strict=True)):
+            traits = [] if SEASONS[self._people.season[index]] == "steady" else [SEASONS[self._people.season[index]]]
+            led = [one for one in declines if one.outcome == "churned"] or declines
+            found.append(
+                TrueHealth(
+                    account=index,
+                    health=health[index],
+                    decline_start=self._start + led[0].start * DAY if led else None,
+                    churned_at=churn[index],
+                    episodes=tuple(self._episode(one) for one in declines),
+                    notice_at=course.notice_at,
+                    expanded_at=tuple(course.expanded_at),
+                    contracted_at=tuple(course.contracted_at),
+                    contract=course.contract,
+                    traits=tuple([*traits, "silent"] if self._people.silent[index] else traits),
+                )
+            )
+        return tuple(found)
+
+    def _episode(self, one: Decline) -> Episode:
+        end = None if one.end is None else self._start + one.end * DAY
+        return Episode(self._start + one.start * DAY, one.cause, round(one.depth, 3), end, one.outcome)
 
 
-def _failures(rng: np.random.Generator, population: _Population, seats: Seats) -> Ints:
-    """How many payment attempts of each month's invoice fail: none for most, several where health is bad."""
-    day = np.clip((seats.months - population.start) // DAY + 28, 0, population.health.health.shape[1] - 1)
-    ill = 1 - population.health.health[:, day]
-    fails = rng.random(ill.shape) < 0.01 + 0.45 * ill**3
-    return np.where(fails, 1 + rng.binomial(3, np.clip(ill, 0, 1)), 0).astype(np.int64)
+def _failures(rng: np.random.Generator, block: Block, column: int) -> Ints:
+    """How many attempts fail for the invoices of a turn of the month: none for most, several where money is short."""
+    short = block.signals["payments"][:, column] + 4 * (1 - block.well[:, column]) - 5.2
+    share = 1 / (1 + np.exp(-short))
+    fails, more = rng.random(len(share)) < share, rng.binomial(3, 0.2 + 0.6 * share)
+    return np.where(fails, 1 + more, 0).astype(np.int64)
 
 
-def _events(use: _Use, accounts: tuple[Account, ...], users: tuple[str, ...]) -> FeatureEvents:
-    strangers = tuple(f"trial_{base62(f'stranger:{number}', 8)}" for number in range(_UNKNOWN_COMPANIES))
+def _joined(blocks: Sequence[Columns]) -> Columns:
+    kind = type(blocks[0])
+    return kind(*(np.concatenate([getattr(one, column.name) for one in blocks]) for column in fields(kind)))
+
+
+def _first(event_time: Ints, company: Ints, opened: TicketBlock, count: int) -> Ints:
+    """When each account first does anything."""
+    first = np.full(count, NEVER)
+    known = company >= 0
+    np.minimum.at(first, company[known], event_time[known])
+    np.minimum.at(first, opened.account, opened.opened_at)
+    return first
+
+
+def _events(use: Use, accounts: tuple[Account, ...], users: tuple[str, ...]) -> FeatureEvents:
+    strangers = tuple(f"trial_{base62(f'stranger:{number}', 8)}" for number in range(UNKNOWN_COMPANIES))
     return FeatureEvents(
         row=np.arange(1, len(use.event_time) + 1, dtype=np.int64),
         event_time=use.event_time,
-        company=use.company,
+        company=np.where(use.company < 0, len(accounts) - 1 - use.company, use.company),
         user=use.user,
         feature=use.feature,
         lines_changed=use.value,
         files=use.files,
         company_ids=(*(account.crm_id for account in accounts), *strangers),
         users=users,
-        features=_FEATURES,
+        features=FEATURES,
     )
 
 
-def _truth(population: _Population) -> tuple[TrueHealth, ...]:
-    health = population.health
-
-    def at(day: int) -> int | None:
-        return None if day < 0 else population.start + day * DAY
-
-    return tuple(
-        TrueHealth(index, health.health[index], at(int(health.decline_day[index])), at(int(health.churn_day[index])))
-        for index in range(len(population.external_ids))
+def _surveys(given: Answers, churn: Sequence[int | None]) -> Surveys:
+    """The answers in order of time, without those of accounts that are gone by then."""
+    gone = np.array([NEVER if at is None else at for at in churn], dtype=np.int64)
+    order = np.lexsort((given.ticket, given.account, given.answered_at))
+    order = order[given.answered_at[order] < gone[given.account[order]]]
+    return Surveys(
+        row=np.arange(1, len(order) + 1, dtype=np.int64),
+        account=given.account[order],
+        kind=given.kind[order],
+        answered_at=given.answered_at[order],
+        respondent=given.respondent[order],
+        ticket_id=np.where(given.ticket[order] >= 0, given.ticket[order] + _FIRST_TICKET_ID, 0),
+        score=given.score[order],
     )

@@ -11,7 +11,15 @@ import numpy as np
 
 from connectors.simulation.billing import bill
 from connectors.simulation.calendar import DAY, epoch, month_starts
-from connectors.simulation.directory import company_names, owner_of, owners, plan_of, region_of, segment_of
+from connectors.simulation.directory import (
+    company_names,
+    domain_of,
+    owner_of,
+    owners,
+    plan_of,
+    region_of,
+    segment_of,
+)
 from connectors.simulation.identifiers import hashed, salesforce_id
 from connectors.simulation.seat_counts import count_seats, with_contract
 from connectors.simulation.world import PRIORITIES, Account, FeatureEvents, Ints, Seats, Tickets, World
@@ -155,6 +163,7 @@ def _accounts(activity: _Activity) -> tuple[Account, ...]:
             created_at=first[index] - DAY,
             first_activity_at=first[index],
             contract_seats=0,
+            domain=domain_of(names[external_id]),
         )
         for external_id, index in activity.accounts.of.items()
     )

@@ -1,6 +1,7 @@
 """Vendor-looking ids, each a pure function of a text key, so that every run of a world gives the same ids."""
 
 import hashlib
+from functools import lru_cache
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
@@ -11,6 +12,8 @@ def hashed(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=16).digest())
 
 
+# A world that grows is put together again, with the ids that it had.
+@lru_cache(maxsize=2**17)
 def base62(key: str, length: int) -> str:
     """`length` letters and digits made from a key."""
     number, letters = hashed(key), []

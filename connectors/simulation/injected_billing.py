@@ -6,7 +6,7 @@ from connectors.simulation.billing import statuses
 from connectors.simulation.billing_records import invoice_status, seats_at
 from connectors.simulation.calendar import month_starts
 from connectors.simulation.identifiers import stripe_id
-from connectors.simulation.world import LIST_PRICE_CENTS, Account, Invoice, Subscription, World
+from connectors.simulation.world import Account, Invoice, Subscription, World, seat_price_cents
 from vitals.errors import UserError
 
 
@@ -27,9 +27,10 @@ def bill_now(
         created_at=at,
         finalized_at=at,
         seats=billed,
-        amount_cents=billed * LIST_PRICE_CENTS,
+        amount_cents=billed * seat_price_cents(subscription.plan_at(at)),
         attempts=((at, paid),),
         billing_reason="manual",
+        plan=subscription.plan_at(at),
     )
     return _with_invoices(world, (*world.invoices, invoice), subscription), invoice
 

@@ -11,8 +11,8 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 
 
 def domain_of(account: Account) -> str:
-    """The account's domain; names are unique within a world, so domains are."""
-    return f"{_NOT_IN_A_NAME.sub('-', account.name.lower()).strip('-') or account.index}.example"
+    """The account's domain, made of its name where the world gives it none; names are unique within a world."""
+    return account.domain or f"{_NOT_IN_A_NAME.sub('-', account.name.lower()).strip('-') or account.index}.example"
 
 
 def link_at(account: Account, now: int) -> HeldLink:

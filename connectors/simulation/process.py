@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Serving:
     state: Path | None
     vendors: tuple[str, ...]
     webhooks: str = ""
+    accounts: int = generated.ACCOUNTS
+    history_days: int = generated.HISTORY_DAYS
 
 
 def serve(asked: Serving) -> None:
@@ -54,14 +57,14 @@ def serve(asked: Serving) -> None:
         raise UserError("--speed must not be negative.")
     settings = load_settings()
     configure_logging(settings)
-    world = _world(asked, settings)
+    world, further = _world(asked, settings)
     folder = (asked.state or settings.state_dir / "simulation") / world.name
     try:
         begin = epoch(asked.start) if asked.start else world.history_end
     except ValueError as error:
         raise UserError(f"--start {asked.start} is not an instant in ISO 8601.") from error
     clock = SourceClock(begin, asked.speed, path=folder / "clock.json")
-    simulation = Simulation(world, clock=clock, rate_limits=asked.rate_limits, state=folder)
+    simulation = Simulation(world, clock=clock, rate_limits=asked.rate_limits, state=folder, further=further)
     listening = _listening(asked.host, asked.port)
     health = Health()
     serve_telemetry(settings.host, settings.metrics_port, health)
@@ -84,15 +87,18 @@ def serve(asked: Serving) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _world(asked: Serving, settings: Settings) -> World:
-    """The data that is asked for, else the data that is there, else the generated world."""
+def _world(asked: Serving, settings: Settings) -> tuple[World, Callable[[int], World] | None]:
+    """The data that is asked for, else the data that is there, else the generated world, which can go on."""
     if asked.data is not None and asked.generated_world:
         raise UserError("give --data or --world, not both.")
     folder = asked.data or settings.data_dir
     absent = asked.data is None and "VITALS_DATA_DIR" not in os.environ and not folder.is_dir()
     if asked.generated_world or absent:
-        return generated.generate(asked.seed)
-    return git_usage.load(folder)
+        generator = generated.Generator(asked.seed, asked.accounts, history_days=asked.history_days, arrivals=True)
+        return generator.world(), generator.world
+    if (asked.accounts, asked.history_days) != (generated.ACCOUNTS, generated.HISTORY_DAYS):
+        raise UserError("--accounts and --history-days are of the generated world: add --world, without --data.")
+    return git_usage.load(folder), None
 
 
 def _listening(host: str, port: int) -> socket.socket:

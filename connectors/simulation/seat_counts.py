@@ -10,10 +10,11 @@ from connectors.simulation.world import Account, Ints, Seats
 def count_seats(event_time: Ints, account: Ints, user: Ints, accounts: int, months: Ints) -> Seats:
     """Seats by account and month from columns of equal length; `months` are the first instants of the months."""
     month = np.searchsorted(months, event_time, side="right") - 1
-    triples = np.unique(np.stack([account, month, user]), axis=1)
-    users = np.zeros((accounts, len(months)), dtype=np.int64)
-    np.add.at(users, (triples[0], triples[1]), 1)
-    return Seats(months, users)
+    people = int(user.max(initial=0)) + 1
+    # One number for each (account, month, user): sorting one column is many times faster than sorting triples.
+    cells = np.unique((account * len(months) + month) * people + user) // people
+    users = np.bincount(cells, minlength=accounts * len(months)).reshape(accounts, len(months))
+    return Seats(months, users.astype(np.int64))
 
 
 def with_contract(account: Account, seats: Seats) -> Account:

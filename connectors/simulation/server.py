@@ -15,6 +15,7 @@ from connectors.simulation.calendar import epoch, iso
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import asked_for
 from connectors.simulation.stage import Simulation
+from connectors.simulation.truth_records import truth
 from connectors.simulation.vendors import declared, simulators
 from connectors.simulation.webhooks import WebhookSender
 from vitals.errors import UserError
@@ -91,6 +92,13 @@ class Controls:
         now = self._simulation.clock.now_seconds()
         return JSONResponse({"source_time": iso(now), **declared(self._simulation.world, now)})
 
+    async def truth(self, request: Request) -> Response:
+        """`GET /_sim/truth`, of one `account` or of all, with `health=daily` by the day."""
+        now, asked = self._simulation.clock.now_seconds(), request.query_params
+        daily = asked.get("health") == "daily"
+        found = truth(self._simulation.world, now, asked.get("account"), daily=daily)
+        return Response(orjson.dumps(found), media_type="application/json")
+
     def _clock(self) -> dict[str, Any]:
         clock, world = self._simulation.clock, self._simulation.world
         return {
@@ -141,6 +149,7 @@ def create_app(simulation: Simulation, vendors: Iterable[str] = (), sender: Webh
         Route("/_sim/webhooks", controls.subscribe, methods=["POST"]),
         Route("/_sim/webhooks", controls.clear_webhooks, methods=["DELETE"]),
         Route("/_sim/summary", controls.summary),
+        Route("/_sim/truth", controls.truth),
         Route("/healthz", _healthy),
     ]
 

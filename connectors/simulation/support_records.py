@@ -10,6 +10,8 @@ from connectors.simulation.ticket_versions import TicketVersions
 from connectors.simulation.world import PRIORITIES, Account, World
 
 _FIRST_ORGANIZATION_ID = 500_001
+# From this rating on, of five, a requester calls a solution good: Zendesk asks for no more than good or bad.
+_GOOD = 4
 _SUBJECTS = (
     "Login fails",
     "Export is incomplete",
@@ -65,10 +67,16 @@ def ticket(world: World, versions: TicketVersions, version: int, api: str) -> di
         "due_at": None,
         "tags": [],
         "custom_fields": [],
-        "satisfaction_rating": {"score": "unoffered"},
+        "satisfaction_rating": _satisfaction(ticket_id, int(versions.rating[version])),
         "via": {"channel": "web"},
         "allow_channelback": False,
     }
+
+
+def _satisfaction(ticket_id: int, rating: int) -> dict[str, Any]:
+    if not rating:
+        return {"score": "unoffered"}
+    return {"id": ticket_id + 2 * 10**9, "score": "good" if rating >= _GOOD else "bad", "comment": None}
 
 
 def metric_set(world: World, versions: TicketVersions, version: int, api: str) -> dict[str, Any]:
@@ -109,7 +117,8 @@ def organization(account: Account, now: int, api: str) -> dict[str, Any] | None:
     """The organization of an account with the link that it holds, usually the CRM's id; None before it exists."""
     if account.created_at > now:
         return None
-    changes = [change for change in account.changes if change.at <= now]
+    # A contract is no concern of support.
+    changes = [change for change in account.changes if change.at <= now and change.contract is None]
     deleted = [change for change in changes if change.deleted is not None]
     number = organization_id(account.index)
     link = link_at(account, now)

@@ -16,13 +16,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.simulation.billing_ledger import BillingLedger, Mutation, Shelf
-from connectors.simulation.billing_records import customer_id, invoice_status, price, status_at
+from connectors.simulation.billing_records import customer_id, invoice_status, price, price_id, status_at
 from connectors.simulation.calendar import DAY
 from connectors.simulation.gate import VendorFront, VendorGate, source_now, vendor_path
 from connectors.simulation.limits import RequestWindow
 from connectors.simulation.listing import ListError, ListRequest
 from connectors.simulation.stage import Simulation
-from connectors.simulation.world import Account, Invoice, Subscription, World
+from connectors.simulation.world import PLAN_PRICES_CENTS, Account, Invoice, Subscription, World
 
 NAME = "stripe"
 
@@ -121,7 +121,7 @@ class StripeSimulator:
             state = status_at(one, now)
             if customer is not None and customer_id(self._simulation.world.accounts[one.account]) != customer:
                 return False
-            if wanted_price is not None and wanted_price != price()["id"]:
+            if wanted_price is not None and wanted_price != price_id(one.plan_at(now)):
                 return False
             if status is None:
                 return state != "canceled"
@@ -203,8 +203,10 @@ class StripeSimulator:
         return _envelope(f"/v1/invoices/{name}/lines", self._ledger().records.lines(found), more=False)
 
     async def prices(self, request: Request) -> Response:
-        """`GET /v1/prices`: the one price."""
-        return self._refusal(request) or _envelope("/v1/prices", [price()], more=False)
+        """`GET /v1/prices`: that of each plan, and the list price."""
+        return self._refusal(request) or _envelope(
+            "/v1/prices", [price(plan) for plan in (None, *PLAN_PRICES_CENTS)], more=False
+        )
 
     def _list(
         self,

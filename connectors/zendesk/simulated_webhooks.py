@@ -29,7 +29,8 @@ class ZendeskWebhooks(VendorWebhooks):
 
     def notices(self, simulation: Simulation, first: int, last: int) -> list[Notice]:
         """One event for each version of a ticket."""
-        world, versions = simulation.world, versions_of(simulation)
+        world = simulation.world
+        versions = versions_of(simulation, world)
         found = []
         for version in versions.begun(first, last):
             shown = ticket(world, versions, version, "")

@@ -20,8 +20,8 @@ from connectors.simulation.gate import VendorFront, VendorGate, base_url, source
 from connectors.simulation.limits import RequestWindow
 from connectors.simulation.stage import Simulation
 from connectors.simulation.support_records import metric_set, organization, organization_id, ticket
-from connectors.simulation.ticket_versions import Position, TicketVersions, ticket_versions
-from connectors.simulation.world import NEVER, Tickets, World
+from connectors.simulation.ticket_versions import Position, TicketVersions, ratings, ticket_versions
+from connectors.simulation.world import NEVER, Surveys, Tickets, World
 
 NAME = "zendesk"
 
@@ -42,16 +42,17 @@ _HIDDEN_SECONDS = 60
 _RECENT_SECONDS = 300
 
 
-_VERSIONS: WeakKeyDictionary[Simulation, tuple[Tickets, Mapping[int, int], TicketVersions]] = WeakKeyDictionary()
+_Made = tuple[Tickets, Mapping[int, int], Surveys]
+_VERSIONS: WeakKeyDictionary[Simulation, tuple[_Made, TicketVersions]] = WeakKeyDictionary()
 
 
-def versions_of(simulation: Simulation) -> TicketVersions:
-    """The versions of a simulation's present tickets, made anew only when these have changed."""
-    tickets, deleted = simulation.world.tickets, simulation.world.deleted_tickets
+def versions_of(simulation: Simulation, world: World) -> TicketVersions:
+    """The versions of a simulation's tickets in its present world, made anew only when these have changed."""
+    made = (world.tickets, world.deleted_tickets, world.surveys)
     kept = _VERSIONS.get(simulation)
-    if kept is None or kept[0] is not tickets or kept[1] is not deleted:
-        kept = _VERSIONS[simulation] = (tickets, deleted, ticket_versions(tickets, deleted))
-    return kept[2]
+    if kept is None or any(old is not new for old, new in zip(kept[0], made, strict=True)):
+        kept = _VERSIONS[simulation] = (made, ticket_versions(*made))
+    return kept[1]
 
 
 class ZendeskFront(VendorFront):
@@ -131,7 +132,8 @@ class ZendeskSimulator:
         """`GET /api/v2/incremental/tickets/cursor.json`: cursor mode, from `start_time` or `cursor`."""
         if refusal := self._refusal(request):
             return refusal
-        now, world, versions = source_now(request), self._simulation.world, self._versions()
+        now, world = source_now(request), self._simulation.world
+        versions = versions_of(self._simulation, world)
         cursor = request.query_params.get("cursor")
         if cursor is not None:
             after = _decoded(cursor)
@@ -205,7 +207,8 @@ class ZendeskSimulator:
         ids = self._asked_ids(request)
         if isinstance(ids, Response):
             return ids
-        now, world, versions = source_now(request), self._simulation.world, self._versions()
+        now, world = source_now(request), self._simulation.world
+        versions = versions_of(self._simulation, world)
         found = versions.current(ids, now)
         api = f"{base_url(request)}/api/v2"
         body: dict[str, Any] = {
@@ -237,9 +240,6 @@ class ZendeskSimulator:
         if not ids or len(ids) > _NAMED_MAX or not all(one.isdigit() for one in ids):
             return JSONResponse({"error": "InvalidValue", "description": "Invalid ids"}, 400)
         return [int(one) for one in ids]
-
-    def _versions(self) -> TicketVersions:
-        return versions_of(self._simulation)
 
     def _refusal(self, request: Request) -> Response | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -297,10 +297,13 @@ def declared(world: World, now: int) -> dict[str, int]:
     # A ticket that is solved before it is opened counts as solved once it is there.
     solved = opened & (tickets.solved_at <= now) & (tickets.solved_at < NEVER)
     changed_at = np.where(solved, np.maximum(tickets.opened_at, tickets.solved_at), tickets.opened_at)
+    rated_at, _ = ratings(tickets, world.surveys)
+    changed_at = np.where(rated_at <= now, rated_at, changed_at)
     return {
         "organizations": sum(account.created_at <= now for account in world.accounts),
         "tickets": int(opened.sum()),
         "solved_tickets": int(solved.sum()),
+        "rated_tickets": int((rated_at <= now).sum()),
         # What an incremental export holds back: the tickets that changed in the last minute.
         "tickets_exported": int((opened & (changed_at <= now - _HIDDEN_SECONDS)).sum()),
     }

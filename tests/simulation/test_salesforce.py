@@ -264,11 +264,12 @@ def test_every_answer_tells_the_use_of_the_day_and_the_limit_is_403(simulation: 
 
 
 def test_one_closed_won_opportunity_for_each_account(client: TestClient, world: World) -> None:
-    soql = "SELECT AccountId, Amount, StageName, Type, IsWon, CloseDate FROM Opportunity"
+    soql = "SELECT AccountId, Amount, StageName, Type, IsWon, CloseDate FROM Opportunity WHERE Type = 'New Business'"
     records = {record["AccountId"]: record for record in query(client, soql).json()["records"]}
     assert set(records) == {account.crm_id for account in world.accounts}
     account = world.accounts[0]
     record = records[account.crm_id]
-    assert record["Amount"] == account.contract_seats * 1_200.0
+    assert account.contract is not None
+    assert record["Amount"] == account.contract.arr_cents / 100 > 0
     assert (record["StageName"], record["Type"], record["IsWon"]) == ("Closed Won", "New Business", True)
     assert record["CloseDate"] == iso(account.first_activity_at)[:10]

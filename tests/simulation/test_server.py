@@ -214,6 +214,7 @@ def test_items_that_cannot_be_injected(client: TestClient, item: dict[str, Any])
         (["--world", "--start", "soon"], "--start"),
         (["--world", "--data", "."], "not both"),
         (["--data", "/nonexistent"], "does not exist"),
+        (["--data", ".", "--accounts", "9"], "add --world"),
     ],
 )
 def test_the_command_names_what_is_wrong(arguments: list[str], said: str, tmp_path: Path) -> None:
