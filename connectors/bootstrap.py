@@ -1,10 +1,12 @@
-"""Registers the deployment's streams: from here on each holds the watermark of its topics until it has spoken."""
+"""Creates the raw topics of the deployment's sources and registers their streams: from here on each of them holds the
+watermark of its topics until it has spoken."""
 
 from collections.abc import Iterable
 
 from connectors.catalogue import connector_modules, registrations_of
 from connectors.writer import progress_record
-from schemas.topics import TOPICS
+from schemas.bootstrap import prepare_topics
+from schemas.topics import TOPICS, raw_topic
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import Clock, WallClock
 from vitals.errors import RetriableError
@@ -12,14 +14,14 @@ from vitals.kafka import producer
 from vitals.settings import Settings
 
 ORDER = 30
-TITLE = "registered streams"
+TITLE = "raw topics and registered streams"
 
 
 def bootstrap(settings: Settings) -> None:
     """Registers every stream of the enabled connectors, the HTTP collect endpoint among them.
 
     Raises:
-        UserError: a connector that does not exist is enabled.
+        UserError: an enabled connector lacks settings.
         RetriableError: the brokers did not take the records.
     """
     modules = connector_modules()
@@ -27,6 +29,7 @@ def bootstrap(settings: Settings) -> None:
     for name in settings.enabled_connectors:
         if name in modules:
             registered.extend(registrations_of(modules[name], settings))
+    prepare_topics(settings, {source: raw_topic(source) for source, _, _ in registered}.values())
     register(settings, AvroSerde(Registry(settings.registry_url)), WallClock(), registered)
 
 

@@ -7,11 +7,11 @@ commits raw objects, events, state, progress and counts in one Kafka transaction
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 Json = Any
 State = Mapping[str, Json]
@@ -175,6 +175,42 @@ class Webhook(ABC):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """How far a first load is: `done` of `total` in `unit` (`days`, `records`); `total` None where the vendor tells
+    none."""
+
+    done: float
+    total: float | None
+    unit: str
+
+
+class Asked(Protocol):
+    """What a probe brings: the vendor's own time, and the headers, which may tell how much of its limit is left."""
+
+    @property
+    def at(self) -> datetime:
+        """The vendor's time of the answer."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One cheap request that shows whether the credentials may read `reads` (`tickets`).
+
+    `permission` says what to grant where they may not, in a few words that follow "grant". `ask` raises as `fetch`.
+    """
+
+    reads: str
+    permission: str
+    ask: Callable[[], Asked]
+
+
 class Stream(ABC):
     """One ordered flow of a connector, with one transactional id and one cursor."""
 
@@ -221,6 +257,22 @@ class Stream(ABC):
         not while a fetch waits.
         """
         return 0.0
+
+    def probes(self) -> Sequence[Probe]:
+        """One request for each kind of object that `fetch` reads, for `vitals connectors check`. Sends nothing yet.
+
+        A stream without probes can only be checked for settings and for an address that answers.
+        """
+        return ()
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """How far the first load is; None where the vendor tells too little. Asked between pages of a first load, at
+        most every few seconds; may send one cheap request.
+
+        Raises: as `fetch`; the load goes on without it.
+        """
+        del state
+        return None
 
     @abstractmethod
     def map(self, raw: RawObject, state: State) -> Mapped:

@@ -5,7 +5,7 @@ brought it again. The counts are part of the stream's state, so they are exact u
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -42,6 +42,11 @@ class SetAside:
     user_id: str | None = None
     value: Decimal | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    attempt: int = field(default=1, kw_only=True)
+
+    def tried(self, attempt: int) -> "SetAside":
+        """The same after so many attempts."""
+        return replace(self, attempt=attempt)
 
 
 @dataclass(slots=True)
@@ -74,6 +79,11 @@ def raw_bytes(raw: RawObject) -> bytes:
     return raw.body.encode() if isinstance(raw.body, str) else orjson.dumps(raw.body)
 
 
+def origin_of(stream: str, raw: RawObject) -> str:
+    """Where a record that is set aside came from: `connectors.dead_letters` reads it again."""
+    return f"{stream}/{raw.object_type}/{raw.source_id}"
+
+
 def mapped_id(source: str, event: MappedEvent) -> str:
     """Deterministic id of a mapped event."""
     return event_id(source, event.object_type, event.source_id, event.kind, event.occurrence)
@@ -94,7 +104,7 @@ def map_page(stream: Stream, page: Page, state: State) -> tuple[PageOutcome, lis
             outcome.set_aside.append(
                 SetAside(
                     "DeadLetter", raw.source_id, None, None, None, None, type(error).__name__, str(error),
-                    f"{stream.name}/{raw.object_type}/{raw.source_id}", raw_bytes(raw),
+                    origin_of(stream.name, raw), raw_bytes(raw),
                 )
             )  # fmt: skip
             continue
@@ -137,8 +147,7 @@ def settle(
                     "QuarantinedEvent", event.account_ref or item.raw.source_id, event.kind, identifier,
                     event.account_ref, event.event_time, "UnknownAccountError",
                     f"Nothing tells which account {event.account_ref!r} is.",
-                    f"{stream.name}/{item.raw.object_type}/{item.raw.source_id}", raw_bytes(item.raw),
-                    user_id, value, event.properties,
+                    origin_of(stream.name, item.raw), raw_bytes(item.raw), user_id, value, event.properties,
                 )
             )  # fmt: skip
             continue

@@ -63,6 +63,18 @@ class TruncatedBodyError(RetriableError):
     """A body that ended early or cannot be decoded, although the status said success."""
 
 
+class RefusedError(FatalError):
+    """The vendor refuses a request with `status`: no repetition helps."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class CredentialsError(RefusedError):
+    """The vendor rejects the credentials, new ones too."""
+
+
 class _AgainError(RetriableError):
     """A request worth repeating after `retry_after_seconds`, or after a back-off."""
 
@@ -175,13 +187,14 @@ def read_json(response: httpx.Response) -> Any:
 class Wire:
     """What stands between a connector and its vendor; tests put a simulator and a clock of their own there.
 
-    Without `sleep`, waits end when the client is closed.
+    Without `sleep`, waits end when the client is closed. `attempts` is how often a request is sent at most.
     """
 
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] | None = None
     draw: Callable[[float, float], float] = random.uniform
     clock: Clock = field(default_factory=WallClock)
+    attempts: int = ATTEMPTS
 
 
 class VendorHttp:
@@ -258,7 +271,7 @@ class VendorHttp:
                 return self._exchange(request, read, tolerate)
             except _RenewError as error:
                 if renewed or self._authorization is None or sent is None:
-                    raise FatalError(f"{self.source} rejects the credentials: {error}") from error
+                    raise CredentialsError(f"{self.source} rejects the credentials: {error}", 401) from error
                 renewed = True
                 self._authorization.renew(sent)
                 raise _AgainError(str(error), 0.0) from error
@@ -316,7 +329,7 @@ class VendorHttp:
             raise _RenewError(message)
         if verdict.outcome is Outcome.AGAIN:
             raise _AgainError(message, verdict.wait)
-        raise FatalError(message)
+        raise RefusedError(message, response.status_code)
 
     def _keep_pace(self, name: str) -> None:
         pace = self._paces.get(name)
@@ -337,9 +350,8 @@ class VendorHttp:
         bound = BACKOFF_BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
         return self._wire.draw(0.0, min(BACKOFF_CAP_SECONDS, bound))
 
-    @staticmethod
-    def _enough(state: RetryCallState) -> bool:
-        return state.attempt_number >= ATTEMPTS or state.upcoming_sleep > LONGEST_WAIT_SECONDS
+    def _enough(self, state: RetryCallState) -> bool:
+        return state.attempt_number >= self._wire.attempts or state.upcoming_sleep > LONGEST_WAIT_SECONDS
 
     def _log_wait(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

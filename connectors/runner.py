@@ -3,7 +3,6 @@
 Between the polls of a vendor that has nothing new, a stream takes what its source's webhooks brought.
 """
 
-import random
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -13,11 +12,14 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from connectors import drift
+from connectors.attempts import Attempts
 from connectors.contract import Delivery, Page, Stream
 from connectors.fates import COUNTS, SeenIds, SetAside, Unresolved, map_page, new_counts, settle
 from connectors.identities import BEGINNING, IdentityIndex
 from connectors.identity.resolution import Identities
 from connectors.quarantine.redrive import Redriver
+from connectors.repairs import Repairs, read_repairs, untold
+from connectors.watch import Watch
 from connectors.webhooks.brought import brought_by
 from connectors.webhooks.intake import Batch, DeliveryIntake
 from connectors.writer import StreamWriter
@@ -31,14 +33,10 @@ log = structlog.get_logger()
 
 EVENTS = Counter("vitals_connector_events_total", "Events by fate since this process started.", ["stream", "fate"])
 PAGES = Counter("vitals_connector_pages_total", "Pages committed.", ["stream"])
-FAILURES = Counter("vitals_connector_failures_total", "Fetches or commits that failed.", ["stream", "error"])
 DELIVERIES = Counter("vitals_connector_deliveries_total", "Webhook deliveries taken.", ["stream"])
 COMPLETE = Gauge("vitals_connector_complete_through_seconds", "Source time (epoch) of the last progress.", ["stream"])
 
 IDENTITY_WAIT_SECONDS = 60.0
-FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_SECONDS = 60.0
-PARKED_SECONDS = 60.0
 DELIVERY_WAIT_SECONDS = 0.25
 """Longest wait for deliveries at a time; one that comes meanwhile ends it."""
 
@@ -54,11 +52,13 @@ class StreamRunner:
         clock: Clock,
         identities: IdentityIndex,
         stopping: threading.Event,
+        watch: Watch | None = None,
     ) -> None:
         self._stream, self._settings, self._serde, self._clock = stream, settings, serde, clock
         self._identities, self._stopping = identities, stopping
-        self._commits, self._fetches = _Attempts(stream.name), _Attempts(stream.name)
-        self._deliveries = _Attempts(stream.name, parked="deliveries_parked", backs_off="deliveries_back_off")
+        self._watch = watch or Watch(stream, clock)
+        self._commits, self._fetches = Attempts(stream.name, self._watch), Attempts(stream.name, self._watch)
+        self._deliveries = Attempts(stream.name, parked="deliveries_parked", backs_off="deliveries_back_off")
         self._redriver = Redriver(settings, serde, clock, identities)
         self._takes_webhooks = type(stream).received is not Stream.received
 
@@ -68,21 +68,27 @@ class StreamRunner:
         if not self._identities.wait_read(IDENTITY_WAIT_SECONDS, self._stopping.is_set):
             log.warning("identities_unread", stream=self._stream.name)
         while not self._stopping.is_set():
+            if self._watch.paused():
+                _close(run)
+                run = None  # meanwhile somebody may run the stream by hand
+                self._stopping.wait(self._settings.poll_interval_seconds)
+                continue
             try:
                 if run is None:
+                    self._watch.starting()
                     run = self._open()
-                if self._redriver.turn(run.writer):
+                if self._redriver.turn(run.writer) or self._repaired(run):
                     continue
                 rest = self._turn(run)
                 self._commits.succeeded()
+                if rest is None:
+                    break
                 self._rest(run, rest)
             except RetriableError as error:
-                if run is not None:
-                    run.close()
+                _close(run)
                 run = None
                 self._stopping.wait(self._commits.failed(error))
-        if run is not None:
-            run.close()
+        _close(run)
         self._stream.close()
 
     def _open(self) -> "_Run":
@@ -95,8 +101,11 @@ class StreamRunner:
             intake = DeliveryIntake(self._settings, self._serde, stream.source, stream.name, writer.state)
         return _Run(writer, SeenIds(stream.overlap, writer.state), intake)
 
-    def _turn(self, run: "_Run") -> float:
-        """Fetches and commits one page; seconds to rest after it. A vendor's fault leaves everything as it is."""
+    def _turn(self, run: "_Run") -> float | None:
+        """Fetches and commits one page; seconds to rest after it, None where the watch wants no more.
+
+        A vendor's fault leaves everything as it is.
+        """
         try:
             page = self._stream.fetch(run.writer.state)
         except (RetriableError, FatalError) as error:
@@ -104,6 +113,8 @@ class StreamRunner:
         self._fetches.succeeded()
         if self._commit(run, page):
             run.caught_up = not page.more
+            if self._watch.committed(page, run.writer.state, run.writer.complete_through):
+                return None
         return 0.0 if page.more else max(self._settings.poll_interval_seconds, self._stream.ready_in())
 
     def _rest(self, run: "_Run", seconds: float) -> None:
@@ -141,10 +152,29 @@ class StreamRunner:
             intake.taken()
             DELIVERIES.labels(self._stream.name).inc(len(batch.deliveries))
 
-    def _commit(self, run: "_Run", page: Page, *, early: bool = False, refused: Iterable[SetAside] = ()) -> bool:
+    def _repaired(self, run: "_Run") -> bool:
+        """Maps dead letters again that somebody mended; whether there were any."""
+        name, end = self._stream.name, self._watch.repairs_end()
+        repairs = read_repairs(self._settings, self._serde, name, run.writer.state, end)
+        if repairs is None:
+            return False
+        if self._commit(run, repairs.page(), early=True, repairs=repairs):
+            log.info("dead_letters_repaired", stream=name, letters=len(repairs.taken))
+        return True
+
+    def _commit(
+        self,
+        run: "_Run",
+        page: Page,
+        *,
+        early: bool = False,
+        refused: Iterable[SetAside] = (),
+        repairs: Repairs | None = None,
+    ) -> bool:
         """Commits a page; False where stopping came before."""
         writer = run.writer
-        outcome, unresolved, _ = map_page(self._stream, page, writer.state)
+        state = writer.state if repairs is None else untold(writer.state)
+        outcome, unresolved, _ = map_page(self._stream, page, state)
         outcome.set_aside.extend(refused)
         drifted = drift.note(page.objects, writer.state, outcome.updates, self._clock.now())
         identities = self._identities.with_page(outcome)
@@ -161,9 +191,12 @@ class StreamRunner:
             self._clock.now(),
         )
         run.seen.remember(outcome, writer.position + 1, early=early)
+        counts = writer.state.get(COUNTS, {})
+        if repairs is not None:
+            counts = repairs.settle_letters(self._stream.name, outcome, counts)
         writer.commit(
             outcome,
-            new_counts(writer.state.get(COUNTS, {}), outcome),
+            new_counts(counts, outcome),
             identity_source=self._stream.identity_source,
         )
         drift.report(self._stream.name, drifted)
@@ -206,32 +239,6 @@ class _Run:
             self.intake.close()
 
 
-class _Attempts:
-    """Failures in a row of one kind of call, and how long to wait after each."""
-
-    def __init__(self, stream: str, *, parked: str = "stream_parked", backs_off: str = "stream_backs_off") -> None:
-        self._stream, self._parked, self._backs_off = stream, parked, backs_off
-        self._failures = 0
-        self._again_at = 0.0
-
-    def succeeded(self) -> None:
-        self._failures = 0
-
-    def failed(self, error: RetriableError | FatalError) -> float:
-        """Says and counts it; seconds to wait: the other side's hint, else full jitter below a growing bound."""
-        self._failures += 1
-        FAILURES.labels(self._stream, type(error).__name__).inc()
-        if isinstance(error, FatalError):
-            wait = PARKED_SECONDS
-            log.error(self._parked, stream=self._stream, error=str(error), again_in_seconds=wait)
-        else:
-            ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(self._failures, 10))
-            hint = error.retry_after_seconds
-            wait = hint if hint is not None else random.uniform(0, ceiling)  # noqa: S311 - jitter
-            log.warning(self._backs_off, stream=self._stream, error=str(error), wait_seconds=round(wait, 2))
-        self._again_at = time.monotonic() + wait
-        return wait
-
-    def again_in(self) -> float:
-        """Seconds until the wait after the last failure is over."""
-        return self._again_at - time.monotonic()
+def _close(run: _Run | None) -> None:
+    if run is not None:
+        run.close()

@@ -12,7 +12,7 @@ from connectors.contract import Json, Profile, RawObject
 from connectors.fates import COMPLETE, COUNTS, PageOutcome, SetAside, raw_bytes
 from connectors.quarantine.waiting import waiting_entries
 from connectors.stream_state import CURSORS, entry_key, entry_record, load_state, merge_updates, partition_of
-from schemas.topics import TOPICS, events_topic
+from schemas.topics import TOPICS, events_topic, raw_topic
 from vitals.avro import AvroSerde
 from vitals.clock import Clock
 from vitals.errors import RetriableError
@@ -156,7 +156,7 @@ class StreamWriter:
     def _raw_objects(self, objects: Iterable[RawObject], updates: dict[str, Json], now: datetime) -> None:
         cursor = orjson.dumps({"stream": self.stream, "position": updates[POSITION]}).decode()
         self._encoded(
-            f"raw.{self.source}",
+            raw_topic(self.source).name,
             "RawObject",
             (
                 {
@@ -222,7 +222,7 @@ class StreamWriter:
                     "error_class": record.error_class,
                     "message": record.message,
                     "origin": record.origin,
-                    "attempt": 1,
+                    "attempt": record.attempt,
                     "original": record.original,
                     "set_aside_at": now,
                 }

@@ -1,7 +1,8 @@
 """The one table of topics: key, partitions, retention and the records that each carries.
 
 Every part of Vitals takes topic names, partition counts and configurations from here and from nowhere else. A piece
-of work creates only the topics that it uses, so the table grows with the product.
+of work creates only the topics that it uses, so the table grows with the product. The raw topics of connectors are a
+rule (`raw_topic`) instead of entries: `vitals bootstrap` creates those of the enabled connectors.
 """
 
 from collections.abc import Mapping
@@ -60,13 +61,6 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
     {
         topic.name: topic
         for topic in (
-            Topic("raw.salesforce", "source id", ("RawObject",)),
-            Topic("raw.zendesk", "source id", ("RawObject",)),
-            Topic("raw.mixpanel", "source id", ("RawObject",)),
-            Topic("raw.stripe", "source id", ("RawObject",)),
-            Topic("raw.hubspot", "source id", ("RawObject",)),
-            Topic("raw.intercom", "source id", ("RawObject",)),
-            Topic("raw.amplitude", "source id", ("RawObject",)),
             Topic("raw.collect", "source id", ("RawObject",)),
             Topic("raw.import", "source id", ("RawObject",)),
             Topic("events.crm", "account", _EVENT_RECORDS, retention_ms=FOREVER_MS, allowed_lateness_seconds=HOUR),
@@ -79,6 +73,11 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
             # All of a source's deliveries lie on one partition, chosen by its name: its streams read that one alone.
             Topic("webhooks", "source", ("WebhookDelivery",), retention_ms=30 * DAY_MS),
             Topic("connectors.cursors", "stream|entry", ("CursorEntry",), compacted=True),
+            # What runs, for people; and what people want, for what runs.
+            Topic("connectors.conditions", "stream", ("StreamCondition",), compacted=True),
+            Topic("connectors.orders", "stream", ("StreamOrder",), compacted=True),
+            # All of a stream's repairs lie on one partition, as its state does.
+            Topic("connectors.repairs", "stream", ("Repair",), retention_ms=30 * DAY * 1000),
             Topic("accounts", "account", ("AccountProfile",), compacted=True),
             # Progress here says how far the identity source is complete: until then nobody is called unknown.
             Topic("identities", "identity", ("Identity", "IdentityClaim", "AccountAlias", "Progress"), compacted=True),
@@ -100,6 +99,25 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
 )
 
 EVENTS_TOPICS = tuple(name for name in TOPICS if name.startswith("events."))
+
+
+def raw_topic(source: str) -> Topic:
+    """The topic of a source's objects as fetched: a rule, because sources are found and never listed.
+
+    >>> raw_topic("zendesk").name
+    'raw.zendesk'
+    """
+    name = f"raw.{source}"
+    return TOPICS.get(name) or Topic(name, "source id", ("RawObject",))
+
+
+def topic(name: str) -> Topic:
+    """The topic of a name, be it of the table or a source's.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return raw_topic(name.removeprefix("raw.")) if name.startswith("raw.") else TOPICS[name]
 
 
 def events_topic(kind: str) -> str:

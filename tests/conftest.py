@@ -17,6 +17,9 @@ from vitals.settings import Settings
 hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("untimed")
 
+# What a developer has set up in this folder is no part of a test.
+os.environ.setdefault("VITALS_SETTINGS_FILE", os.devnull)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

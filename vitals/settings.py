@@ -1,7 +1,8 @@
-"""Settings of every Vitals process: environment variables `VITALS_*` over a profile's file over the defaults here.
+"""Settings of every Vitals process: environment variables `VITALS_*`, the installation's file, the profile's, defaults.
 
-The profile (`VITALS_PROFILE`: dev, staging or prod) names a YAML file beside this module. Secrets come from the
-environment or from files (`VITALS_SECRETS_DIR`, one file a setting), never from a profile.
+The profile (`VITALS_PROFILE`: dev, staging or prod) names a YAML file beside this module; `vitals.settings_file` says
+where the installation's own file is. Secrets come from the environment or from files (`VITALS_SECRETS_DIR`, one file a
+setting), never from a profile.
 """
 
 import os
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from vitals.errors import UserError
+from vitals.settings_file import SettingsFileSource, secrets_dir
 
 PROFILES = Path(__file__).parent / "profiles"
 SECRETS_WITH_DEFAULTS = ("pseudonym_key", "collect_write_key")
@@ -103,10 +105,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment first, then secret files, then the profile's file."""
+        """Environment first, then secret files, then the installation's file, then the profile's."""
         del dotenv_settings
         profile = PROFILES / f"{os.environ.get('VITALS_PROFILE', 'dev')}.yaml"
-        return init_settings, env_settings, file_secret_settings, YamlConfigSettingsSource(settings_cls, profile)
+        return (
+            init_settings,
+            env_settings,
+            file_secret_settings,
+            SettingsFileSource(settings_cls),
+            YamlConfigSettingsSource(settings_cls, profile),
+        )
 
 
 def load_settings() -> Settings:
@@ -115,9 +123,8 @@ def load_settings() -> Settings:
     Raises:
         UserError: one sentence for each setting that is wrong.
     """
-    secrets_dir = os.environ.get("VITALS_SECRETS_DIR")
     try:
-        settings = Settings(_secrets_dir=secrets_dir)  # type: ignore[call-arg]
+        settings = Settings(_secrets_dir=secrets_dir())  # type: ignore[call-arg]
     except ValidationError as error:
         problems = "; ".join(
             f"VITALS_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"

@@ -1,7 +1,7 @@
 """The raw export as a stream: whole days, the newest of them several times because mobile events arrive late."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from connectors.contract import Mapped, Page, RawObject, State, Stream
-from connectors.http import Outcome, VendorHttp, Verdict
+from connectors.contract import LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
+from connectors.http import Answer, Outcome, TruncatedBodyError, VendorHttp, Verdict
 from connectors.mixpanel.mapping import map_event
 from connectors.mixpanel.window import ExportWindow, Key, read_window
 from connectors.pace import DoublingWait
@@ -130,6 +130,18 @@ class ExportStream(Stream):
         done = Progress(window[1], progress.loaded or caught_up, found)
         return Page(objects, {"export": done.json()}, self._complete(done), more=not caught_up)
 
+    def probes(self) -> Sequence[Probe]:
+        """One event of the vendor's yesterday."""
+        return (Probe("export", "the service account access to the project", self._probe),)
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """Days exported of those from the first to the vendor's yesterday."""
+        if self._now is None:
+            return None
+        exported, start = Progress.read(state.get("export")).exported, self._project.start
+        done = 0 if exported is None else (exported - start).days + 1
+        return LoadProgress(done, max(done, (self._known_today() - start).days), "days")
+
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.mixpanel.mapping`."""
         del state
@@ -209,6 +221,16 @@ class ExportStream(Stream):
             raise FatalError(f"Mixpanel refuses the export from {window[0]} to {window[1]}: {answer.body[:300]}")
         exported: ExportWindow = answer.body
         return exported
+
+    def _probe(self) -> Answer:
+        yesterday = (self._today() - DAY).isoformat()
+        asked = {"project_id": self._project.project_id, "from_date": yesterday, "to_date": yesterday, "limit": "1"}
+        answer = self._http.get(f"{self._project.url}{_EXPORT}", asked, pace="export", read=read_window)
+        exported: ExportWindow = answer.body
+        exported.close()
+        if exported.doubts:
+            raise TruncatedBodyError("What Mixpanel's address answers is not an export.")
+        return answer
 
     def _forget(self) -> None:
         if self._open is not None:

@@ -12,7 +12,7 @@ import httpx
 import orjson
 from prometheus_client import Gauge
 
-from connectors.http import Outcome, VendorHttp, Verdict
+from connectors.http import Answer, Outcome, VendorHttp, Verdict
 from connectors.salesforce.oauth import SalesforceToken
 from vitals.errors import FatalError, RetriableError
 
@@ -167,6 +167,11 @@ class SalesforceClient:
         given = answer.body["records"]
         once = {str(record["Id"]): record for record in given}
         return Records(tuple(once.values()), bool(answer.body["done"]) and len(given) < limit, answer.at)
+
+    def probe(self, object_name: str) -> Answer:
+        """One id of an object."""
+        asked = {"q": f"SELECT Id FROM {object_name} LIMIT 1"}  # noqa: S608 - SOQL reads only
+        return self._http.get(f"{self.place}/query", asked, pace="data")
 
     def close(self) -> None:
         """Closes connections."""

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import jwt
 
-from connectors.http import TokenAuthorization, VendorHttp
+from connectors.http import CredentialsError, TokenAuthorization, VendorHttp
 from connectors.kept_token import KeptToken
 from vitals.clock import Clock, WallClock
-from vitals.errors import FatalError, RetriableError, UserError
+from vitals.errors import RetriableError, UserError
 
 ASSERTION_LIFE = timedelta(minutes=3)
 """Salesforce refuses an assertion that is valid for longer."""
@@ -82,7 +82,7 @@ class RefreshToken:
         """
         self._asked_with = self._kept.current()
         if self._asked_with in self._dead:
-            raise FatalError(self._dead[self._asked_with])
+            raise CredentialsError(self._dead[self._asked_with], 401)
         return {"grant_type": "refresh_token", "refresh_token": self._asked_with, **self._client}
 
     def accepted(self, answer: Mapping[str, Any]) -> None:
@@ -170,7 +170,7 @@ class SalesforceToken:
                 "POST", f"{self._url}/services/oauth2/token", form=self._grant.form(), tolerate=(400, 401, 403)
             )
             if answer.status != 200:
-                raise FatalError(self._grant.refused(" ".join(str(answer.body).split())[:200]))
+                raise CredentialsError(self._grant.refused(" ".join(str(answer.body).split())[:200]), answer.status)
             try:
                 token = str(answer.body["access_token"])
                 self._instance_url = str(answer.body["instance_url"]).rstrip("/")

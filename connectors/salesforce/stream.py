@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from connectors.contract import Mapped, Page, RawObject, State, Stream
+from connectors.contract import LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
 from connectors.fields import iso, iso_instant, since
 from connectors.promises import add_read, record
 from connectors.salesforce.activity_mapping import DUE, HELD
@@ -114,6 +114,7 @@ class WalkStream(Stream):
         self._described_at: datetime | None = None
         # The results of a job that are being handed out, by job and locator.
         self._results: tuple[tuple[str, str | None], JobResults] | None = None
+        self._counted: tuple[str, int] | None = None
 
     def fetch(self, state: State) -> Page:
         """The next records of the walk, or the first of a new one."""
@@ -131,6 +132,25 @@ class WalkStream(Stream):
         else:
             page = self._bulk(walk, state) if "bulk" in walk else self._rest(walk, state)
         return page if finished is None else replace(page, state={"finished": None, **page.state})
+
+    def probes(self) -> Sequence[Probe]:
+        """One record's id."""
+        name = self._walked.object_name
+        return (
+            Probe(name, f"the integration user read access to {name}, and View All", lambda: self._client.probe(name)),
+        )
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """Records read of those that the walk's bound holds; the whole is counted once a walk."""
+        walk = state.get("walk")
+        if walk is None or "at" not in walk:
+            return None
+        name, until = self._walked.object_name, walk["until"]
+        if self._counted is None or self._counted[0] != until:
+            bound = literal(iso_instant(until, "until"))
+            self._counted = (until, self._client.count(name, f"SystemModstamp < {bound}"))
+        at = literal(iso_instant(walk["at"], "SystemModstamp"))
+        return LoadProgress(self._client.count(name, f"SystemModstamp <= {at}"), self._counted[1], "records")
 
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.salesforce.mapping`."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from connectors.http import Outcome, TruncatedBodyError, VendorHttp, Verdict
+from connectors.http import Answer, Outcome, TruncatedBodyError, VendorHttp, Verdict
 from connectors.http import classify as general
 from vitals.errors import RetriableError
 
@@ -125,6 +125,10 @@ class StripeClient:
             if not page.has_more or not page.items:
                 return {**invoice, "lines": {**lines, "data": list(everything.values()), "has_more": False}}
             after = str(page.items[-1]["id"])
+
+    def probe(self, resource: str) -> Answer:
+        """One object of a list."""
+        return self._http.get(f"{self._url}/v1/{resource}", {"limit": 1}, pace=resource)
 
     def close(self) -> None:
         """Closes connections."""

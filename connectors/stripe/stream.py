@@ -6,11 +6,12 @@ A webhook brings an event of the feed early; from then on it counts as handled.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
-from connectors.contract import Delivery, Json, Mapped, Page, RawObject, State, Stream
+from connectors.contract import Delivery, Json, LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
 from connectors.fields import iso, since
 from connectors.identity.claims import CLAIMS
 from connectors.stripe.client import API_VERSION, EventsSpan, ListRefusedError, StripeClient
@@ -103,6 +104,19 @@ class BillingStream(Stream):
         events = sorted(map(self._in_our_version, known), key=_order)
         handled = {f"handled/{event['id']}": event["created"] for event in events}
         return Page([*customers, *self._with_objects(events)], handled, since(state), more=False)
+
+    def probes(self) -> Sequence[Probe]:
+        """The newest object of each list, and of the feed."""
+        return tuple(
+            Probe(resource, f"the restricted key read permission on {resource}", partial(self._client.probe, resource))
+            for resource in (*LISTS, "events")
+        )
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """Lists read: Stripe does not tell how long one is."""
+        entry = state.get("walk")
+        stage = _STAGES[0] if entry is None else Walk(**entry).stage
+        return LoadProgress(_STAGES.index(stage), len(LISTS), "lists")
 
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.stripe.mapping`."""

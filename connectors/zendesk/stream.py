@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from connectors.contract import Delivery, Mapped, Page, RawObject, State, Stream
+from connectors.contract import Delivery, LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
 from connectors.fields import iso, since
 from connectors.promises import Read, add_read, record
 from connectors.zendesk.client import NAMED_MAX, CursorRefusedError, TicketsPage, ZendeskClient
@@ -78,6 +78,7 @@ class TicketStream(Stream):
 
     def __init__(self, client: ZendeskClient) -> None:
         self._client = client
+        self._first_read: float | None = None
 
     def fetch(self, state: State) -> Page:
         """The next organizations that changed, or the next tickets."""
@@ -133,6 +134,25 @@ class TicketStream(Stream):
     def ready_in(self) -> float:
         """Until a whole cycle fits into the exports' rate."""
         return self._client.ready_in()
+
+    def probes(self) -> Sequence[Probe]:
+        """Both exports, which only an administrator's credentials may read."""
+        permission = "the scope `read` to the OAuth client (or the token) of an administrator"
+        return (
+            Probe("tickets", permission, lambda: self._client.probe("tickets/cursor")),
+            Probe("organizations", permission, lambda: self._client.probe("organizations")),
+        )
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """Days of ticket history read since this process began, of those up to now."""
+        reads = Walk.read(state.get("walk")).reads
+        if not reads:
+            return None
+        at, position = reads[-1]
+        if self._first_read is None:
+            self._first_read = position
+        day = 86_400.0
+        return LoadProgress((position - self._first_read) / day, (at - self._first_read) / day, "days")
 
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.zendesk.mapping`."""

@@ -5,7 +5,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from schemas.topics import TOPICS
+from schemas.topics import topic
 from vitals.avro import AvroSerde, Registry
 from vitals.kafka import consumer_options
 from vitals.settings import Settings
@@ -53,7 +53,7 @@ class Topic:
         try:
             return {
                 partition: consumer.get_watermark_offsets(TopicPartition(self.name, partition), timeout=30)[1]
-                for partition in range(TOPICS[self.name].partitions)
+                for partition in range(topic(self.name).partitions)
             }
         finally:
             consumer.close()

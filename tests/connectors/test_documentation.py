@@ -1,39 +1,55 @@
-"""docs/connectors.md names every stream, every kind of event and every setting."""
+"""docs/connectors.md names every stream; the generated pages hold every setting and kind of event, and are current."""
 
-import inspect
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
 import pytest
 
 from connectors.catalogue import connector_modules
+from connectors.setup.reference import PAGES, pages
 from connectors.simulation.vendors import simulators
-from connectors.vendor_settings import VendorSettings
+from connectors.vendor_settings import settings_of
 from tests.connectors import golden
-from tests.connectors.simulated import SIMULATOR_URL
+from tests.connectors.simulated import SIMULATOR_URL, conformance
 from vitals.settings import Settings
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "connectors.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+OVERVIEW = (ROOT / "docs" / "connectors.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def made() -> Mapping[str, str]:
+    """Every page as the code makes it now."""
+    return pages()
 
 
 @pytest.mark.parametrize("name", simulators())
-def test_streams_and_settings_are_documented(name: str) -> None:
-    module = connector_modules()[name]
+def test_the_page_of_reference_is_current(name: str, made: Mapping[str, str]) -> None:
+    page = PAGES / f"{name}.md"
+    written = page.read_text() if page.exists() else ""
+    assert written == made[name], "run `vitals connectors reference --write`"
+
+
+@pytest.mark.parametrize("name", simulators())
+def test_streams_settings_and_kinds_are_documented(name: str, made: Mapping[str, str]) -> None:
+    module, text = connector_modules()[name], made[name]
     for stream in module.create(Settings(simulator_url=SIMULATOR_URL)):
-        assert f"`{stream.name}`" in TEXT
-    own = [
-        one
-        for _, one in inspect.getmembers(module, inspect.isclass)
-        if issubclass(one, VendorSettings) and one is not VendorSettings
-    ]
-    assert own
-    for settings in own:
+        assert f"`{stream.name}`" in text
+        # An overview that tells of a connector tells of all its streams; a new connector begins with its own page.
+        assert f"`{stream.name}`" in OVERVIEW or f"`{name}." not in OVERVIEW
+    assert settings_of(module)
+    for settings in settings_of(module):
         for field, described in settings.model_fields.items():
             assert described.description
-            assert f"`{settings.model_config['env_prefix']}{field.upper()}`" in TEXT
+            assert f"| `{settings.variable(field)}` | {described.description} |" in text
+    for kind in conformance()[name].kinds:
+        assert f"`{kind}`" in text
 
 
-def test_every_kind_is_documented() -> None:
+@pytest.mark.parametrize("name", simulators())
+def test_every_golden_kind_is_on_its_page(name: str, made: Mapping[str, str]) -> None:
     for path in golden.files():
-        for event in orjson.loads(path.read_bytes()).get("mapped", {}).get("events", ()):
-            assert f"`{event['kind']}`" in TEXT
+        if path.parent.parent.name == name:
+            for event in orjson.loads(path.read_bytes()).get("mapped", {}).get("events", ()):
+                assert f"`{event['kind']}`" in made[name]

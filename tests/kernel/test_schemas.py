@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema
 
 from schemas.bootstrap import bootstrap, prepare_topics
-from schemas.topics import EVENTS_TOPICS, PARTITIONS, TOPICS, events_topic
+from schemas.topics import EVENTS_TOPICS, PARTITIONS, TOPICS, events_topic, raw_topic, topic
 from vitals.avro import AvroSerde, Registry, parsed_schema, schema_text, subject
 from vitals.errors import BadRecordError, FatalError, RetriableError
 from vitals.kafka import connection
@@ -34,6 +34,16 @@ def test_pipeline_topics_have_equal_partitions_and_events_topics_a_lateness() ->
     assert {topic.partitions for topic in TOPICS.values()} == {PARTITIONS}
     assert all(TOPICS[name].allowed_lateness_seconds for name in EVENTS_TOPICS)
     assert events_topic("billing.invoice_paid") == "events.billing"
+
+
+def test_a_source_that_nobody_listed_has_a_raw_topic_like_every_other() -> None:
+    found = topic("raw.vendor_of_tomorrow")
+    assert found == raw_topic("vendor_of_tomorrow")
+    assert (found.records, found.partitions, found.key) == (("RawObject",), PARTITIONS, TOPICS["raw.collect"].key)
+    assert topic("raw.collect") is TOPICS["raw.collect"]
+    assert topic("identities") is TOPICS["identities"]
+    with pytest.raises(KeyError):
+        topic("nowhere")
 
 
 def test_bootstrap_is_idempotent_and_the_registry_refuses_an_incompatible_schema(settings: Settings) -> None:

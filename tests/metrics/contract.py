@@ -11,7 +11,9 @@ from metrics.windows import Dialect, window_values
 from schemas.topics import EVENTS_TOPICS, events_topic
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-DOCUMENTED = "".join((DOCS / page).read_text() for page in ("connectors.md", "collect.md"))
+DOCUMENTED = "".join(
+    page.read_text() for page in (DOCS / "connectors.md", DOCS / "collect.md", *(DOCS / "connectors").glob("*.md"))
+)
 DOMAINS = "|".join(topic.partition(".")[2] for topic in EVENTS_TOPICS)
 
 

@@ -16,8 +16,8 @@ from connectors.identities import IdentityIndex, follow_identities
 from connectors.runner import StreamRunner
 from connectors.stream_state import load_state
 from connectors.writer import StreamWriter
-from schemas.bootstrap import bootstrap
-from schemas.topics import TOPICS
+from schemas.bootstrap import bootstrap, prepare_topics
+from schemas.topics import TOPICS, raw_topic
 from tests.runner.streams import AccountsStream, NumberedStream
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
@@ -30,6 +30,7 @@ from vitals.settings import Settings
 @pytest.fixture(scope="module")
 def serde(settings: Settings) -> AvroSerde:
     bootstrap(settings)
+    prepare_topics(settings, [raw_topic(AccountsStream.source)])
     return AvroSerde(Registry(settings.registry_url))
 
 
