@@ -339,7 +339,7 @@ class TrueHealth:
     traits: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class World:
     """A company's accounts and all that happens to them, before and after `history_end`, up to `known_until`."""
 
@@ -363,3 +363,7 @@ class World:
     surveys: Surveys = field(default_factory=no_surveys)
     outages: tuple[Outage, ...] = ()
     known_until: int = NEVER
+
+    def __repr__(self) -> str:
+        """The name alone: a world is megabytes of text."""
+        return f"<World {self.name}>"

@@ -315,8 +315,10 @@ def test_throttling_hands_the_wait_to_the_runner(world: World, stage_of: StageOf
 def test_an_event_that_a_device_kept_comes_once_under_its_own_time(
     world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    midnight = world.history_end - world.history_end % DAY
-    monkeypatch.setenv("VITALS_AMPLITUDE_START_DATE", f"{datetime.fromtimestamp(midnight - 10 * DAY, UTC):%Y-%m-%d}")
+    # A Wednesday: on days off hardly anything is uploaded.
+    midnight = world.history_end - world.history_end % DAY - 4 * DAY
+    assert datetime.fromtimestamp(midnight, UTC).isoweekday() == 3
+    monkeypatch.setenv("VITALS_AMPLITUDE_START_DATE", f"{datetime.fromtimestamp(midnight - 30 * DAY, UTC):%Y-%m-%d}")
     stage = stage_of(world, midnight)
     followed = Followed(stage.streams("amplitude")[STREAM]).catch_up()
     stage.simulation.faults.order(Fault(vendor="amplitude", kind="late_upload", path="/api"))
@@ -324,13 +326,13 @@ def test_an_event_that_a_device_kept_comes_once_under_its_own_time(
         stage.advance_to(midnight + hours * 3_600)
         followed.catch_up()
     assert not stage.simulation.faults.waiting()
-    first, end = midnight - 10 * DAY, midnight + 29 * 3_600 - 3 * 3_600
+    first, end = midnight - 30 * DAY, midnight + 29 * 3_600 - 3 * 3_600
     times = [int(event.event_time.timestamp()) for event in followed.events + followed.set_aside]
     inside = world.events.event_time[(world.events.event_time >= first) & (world.events.event_time < end)]
     assert len(by_id(followed.events)) == len(followed.events)
     # The last hour's events may be under way still.
     settled = len(inside) - int((inside >= end - 3_600).sum())
-    assert settled > 100
+    assert settled > 40
     assert sorted(times)[:settled] == inside[:settled].tolist()
 
 
@@ -347,6 +349,7 @@ def test_an_upload_stored_twice_is_one_event(world: World, stage_of: StageOf) ->
 def test_size_refusals_of_the_simulator_end_with_every_event(
     world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("VITALS_AMPLITUDE_WINDOW_HOURS", "480")
     whole = Followed(stage_of(world).streams("amplitude")[STREAM]).catch_up()
     monkeypatch.setattr(simulator, "LARGEST_EXPORT_BYTES", 3_000)
     stage = stage_of(world)

@@ -148,7 +148,7 @@ class Notified(Followed):
         return page
 
 
-def _known(reference: str | None) -> str | None:
+def _known(reference: str | None, _at: datetime) -> str | None:
     return account_id(reference) if reference is not None and reference.startswith("crm:account:") else None
 
 
