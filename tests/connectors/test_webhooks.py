@@ -289,7 +289,7 @@ def test_a_customer_not_met_before_is_read_ahead_of_the_events_that_name_it(worl
     stage.advance_to(world.history_end + 3 * DAY)
     paid = [one for one in post.collect() if orjson.loads(one.body)["type"] == "invoice.paid"]
     customer = orjson.loads(paid[0].body)["data"]["object"]["customer"]
-    del followed.state[f"customer/{customer}"]
+    del followed.state[f"claims/stripe:customer:{customer}"]
     told = len(followed.events)
     followed.deliver(paid[:1])
     assert [event.kind for event in followed.events[told:]] == ["billing.invoice_paid"]

@@ -19,7 +19,8 @@ from connectors.quarantine.records import read_topic
 from connectors.runner import StreamRunner
 from connectors.stream_state import load_state
 from connectors.writer import StreamWriter
-from schemas.bootstrap import bootstrap
+from schemas.bootstrap import bootstrap, prepare_topics
+from schemas.topics import raw_topic
 from tests.runner.streams import START, AccountsStream, NumberedStream
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
@@ -37,6 +38,7 @@ Vitals = Callable[..., str]
 @pytest.fixture(scope="module")
 def serde(settings: Settings) -> AvroSerde:
     bootstrap(settings)
+    prepare_topics(settings, [raw_topic(AccountsStream.source)])
     return AvroSerde(Registry(settings.registry_url))
 
 

@@ -65,12 +65,12 @@ class AccountsStream(Stream):
     """An identity source that knows the given accounts."""
 
     source = "salesforce"
-    name = "test.accounts"
     topics = ("events.crm",)
     identity_source = True
 
     def __init__(self, accounts: Sequence[str]) -> None:
         self._accounts = accounts
+        self.name = f"test.accounts.{'.'.join(accounts)}"  # a stack may be shared by tests
 
     def fetch(self, state: State) -> Page:
         known = bool(state.get("done"))

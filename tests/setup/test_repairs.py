@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STREAM = "test.things"
 
 
-def known(identity: str | None) -> str | None:
+def known(identity: str | None, _at: datetime) -> str | None:
     return account_id(identity) if identity == "crm:account:alpha" else None
 
 

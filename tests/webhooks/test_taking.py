@@ -83,7 +83,7 @@ def test_each_delivery_is_taken_once_while_no_poll_is_due(prepared: Settings, se
 def test_a_stream_that_cannot_take_deliveries_goes_on_polling_and_takes_them_later(
     prepared: Settings, send: Send, fault: RetriableError | FatalError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.runner.PARKED_SECONDS", 0.5)
+    monkeypatch.setattr("connectors.attempts.PARKED_SECONDS", 0.5)
     events = Topic(prepared, "events.product")
     stream = NoticedStream(f"test.late-{type(fault).__name__}", [fault, fault])
     send(("7", f"late-{stream.name}"))
