@@ -31,12 +31,13 @@ class IdentityIndex:
     How an identity is decided is told by `connectors.identity.resolution`.
     """
 
-    def __init__(self, *, has_identity_source: bool) -> None:
+    def __init__(self, *, has_identity_source: bool, followed: bool = True) -> None:
+        """`followed`: whether `follow_identities` reads the topic, so that its end is worth waiting for."""
         self._has_source = has_identity_source
         self.identities = Identities(has_identity_source=has_identity_source)
         self._complete: dict[int, datetime] = {}
         self._changed = threading.Condition()
-        self._read_to_end = False
+        self._read_to_end = not followed
         self.version = 0
         """Grows with everything that changes a decision; what only makes one stand does not count."""
 

@@ -104,7 +104,7 @@ def test_what_waits_is_shown_linked_by_hand_and_driven_again(
         assert row["why"] == "no claim on a known account"
         assert NAME in vitals(quarantine, "list")
         kinds = json.loads(vitals(quarantine, "list", "--by", "kind", "--json"))
-        assert [one["value"] for one in kinds] == ["product.event_tracked"]
+        assert "product.event_tracked" in {one["value"] for one in kinds}  # other tests share the topic
 
         waiting = [one.record for one in read_topic(settings, serde, "quarantine") if one.record]
         event_id = next(one["event_id"] for one in waiting if one["account_ref"] == NAME)

@@ -66,7 +66,7 @@ class Running:
     def __init__(self, stream: NumberedStream, settings: Settings, serde: AvroSerde) -> None:
         self._stopping, clock = threading.Event(), WallClock()
         self.board, orders = ConditionBoard(settings, serde, clock), Orders()
-        index = IdentityIndex(has_identity_source=False)
+        index = IdentityIndex(has_identity_source=False, followed=False)
         quick = settings.model_copy(update={"poll_interval_seconds": 0.1})
         watch = Watch(stream, clock, self.board.tell, orders)
         self._threads = [

@@ -34,7 +34,7 @@ def test_an_account_shows_its_contract_and_a_renewal_changes_it(company: World) 
     assert (after["Seats__c"], after["ARR__c"]) == (change.contract.seats, change.contract.arr_cents / 100)
     # A replication by time of modification brings it.
     assert after["SystemModstamp"] > before["SystemModstamp"]
-    assert after["Website"] == f"https://{account.domain}"
+    assert after["Website"] == f"https://www.{account.domain}"
     assert after["NumberOfEmployees"] >= account.contract_seats * 0.7
 
 

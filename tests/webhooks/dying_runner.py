@@ -32,7 +32,7 @@ def main(name: str) -> None:
     StreamWriter._events = events  # type: ignore[method-assign]
     settings = load_settings()
     serde = AvroSerde(Registry(settings.registry_url))
-    index = IdentityIndex(has_identity_source=False)
+    index = IdentityIndex(has_identity_source=False, followed=False)
     StreamRunner(NoticedStream(name), settings, serde, WallClock(), index, threading.Event()).run()
 
 

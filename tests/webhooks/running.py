@@ -24,7 +24,7 @@ def running(settings: Settings, stream: Stream, poll_seconds: float = NEVER_SECO
         settings.model_copy(update={"poll_interval_seconds": poll_seconds}),
         AvroSerde(Registry(settings.registry_url)),
         WallClock(),
-        IdentityIndex(has_identity_source=False),
+        IdentityIndex(has_identity_source=False, followed=False),
         stopping,
     )
     thread = threading.Thread(target=runner.run, daemon=True)

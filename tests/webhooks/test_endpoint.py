@@ -7,10 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
-from structlog.testing import LogCapture
+from structlog.testing import capture_logs
 
 from connectors.contract import Delivery, RefusedDeliveryError, Webhook
 from connectors.stripe.simulated_webhooks import WEBHOOKS as SENDER
@@ -78,10 +77,8 @@ def front() -> Front:
 @pytest.fixture
 def lines() -> Iterator[list[Any]]:
     """What is logged meanwhile."""
-    capture, before = LogCapture(), structlog.get_config()["processors"]
-    structlog.configure(processors=[capture])
-    yield capture.entries
-    structlog.configure(processors=before)
+    with capture_logs() as entries:
+        yield entries
 
 
 def counted(source: str, status: int) -> float:
