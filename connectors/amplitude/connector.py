@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from connectors.amplitude.demonstration import PROJECTS, REGION_PATHS
+from connectors.amplitude.credentials import PROJECTS, REGION_PATHS
 from connectors.amplitude.stream import LONGEST_WINDOW_HOURS, ExportStream, Project, Verdicts
 from connectors.contract import Stream
 from connectors.http import FixedAuthorization, VendorHttp, Wire

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from connectors.amplitude.demonstration import PROJECTS, REGION_PATHS, Project
+from connectors.amplitude.credentials import PROJECTS, REGION_PATHS, Project
 from connectors.amplitude.uploads import HOUR, Uploads, json_lines, upload_times
 from connectors.simulation.gate import VendorFront, VendorGate, source_now, vendor_path
 from connectors.simulation.limits import RequestWindow

@@ -7,7 +7,7 @@ and the topic's allowed lateness counts them where they belong.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,8 +16,8 @@ import httpx
 
 from connectors.amplitude.archive import ExportArchive, LostPlaceError, Place, read_archive
 from connectors.amplitude.mapping import map_event
-from connectors.contract import Mapped, Page, RawObject, State, Stream
-from connectors.http import Outcome, VendorHttp, Verdict
+from connectors.contract import LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
+from connectors.http import Answer, Outcome, TruncatedBodyError, VendorHttp, Verdict
 from connectors.pace import DoublingWait
 from vitals.errors import FatalError, RetriableError
 
@@ -31,6 +31,7 @@ LONGEST_WINDOW_HOURS = LONGEST_SPAN_HOURS - LOOK_BACK_HOURS
 PAGE_OBJECTS = 1_000
 
 _EXPORT = "/api/2/export"
+_ZIP_BEGINS = b"PK"
 _NO_EVENTS, _TOO_LARGE, _TOO_SLOW = 404, 400, 504
 # How often a paced stream asks for the vendor's time while it waits for the next hour, in wall seconds.
 _TIME_CHECK_SECONDS = 300.0
@@ -146,6 +147,21 @@ class ExportStream(Stream):
             return Page(objects, {"export": progress.json()}, self._complete(progress), more=True)
         return self._done(progress, window, objects)
 
+    def probes(self) -> Sequence[Probe]:
+        """The export of the last whole hour, of which only the beginning is read."""
+        return (
+            Probe("export", "the key access to the project's exports; a key of the other region has none", self._probe),
+        )
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """Days of upload exported of those from the first to the last hour that can be exported."""
+        if self._now is None:
+            return None
+        exported = Progress.read(state.get("export"), self._project.window_hours).exported
+        beginning, day = self._beginning(), timedelta(days=1)
+        done = 0.0 if exported is None else (exported + HOUR - beginning) / day
+        return LoadProgress(done, max(done, (self._last_known_hour() + HOUR - beginning) / day), "days")
+
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.amplitude.mapping`."""
         del state
@@ -161,7 +177,7 @@ class ExportStream(Stream):
 
         Once the first load is over, the two hours before are exported again with every new one.
         """
-        beginning = datetime.combine(self._project.start, datetime.min.time(), UTC)
+        beginning = self._beginning()
         first = beginning if progress.exported is None else progress.exported + HOUR
         if first > last:
             return None
@@ -237,6 +253,19 @@ class ExportStream(Stream):
         )
         raise FatalError(message) if status == _TOO_LARGE else RetriableError(message)
 
+    def _beginning(self) -> datetime:
+        return datetime.combine(self._project.start, datetime.min.time(), UTC)
+
+    def _probe(self) -> Answer:
+        hour = self._last_hour().strftime(_FORM)
+        # No events, or too many for one answer: both are said to whoever may export only.
+        return self._http.get(
+            f"{self._project.url}{_EXPORT}",
+            {"start": hour, "end": hour},
+            read=_require_archive,
+            tolerate=(_NO_EVENTS, _TOO_LARGE, _TOO_SLOW),
+        )
+
     def _forget(self) -> None:
         if self._open is not None:
             self._open[1].close()
@@ -245,3 +274,14 @@ class ExportStream(Stream):
 
 def _hour(text: str) -> datetime:
     return datetime.strptime(text, _FORM).replace(tzinfo=UTC)
+
+
+def _require_archive(response: httpx.Response) -> None:
+    """Reads the beginning of an answer, which tells whether it is an export."""
+    begin = b""
+    for part in response.iter_bytes():
+        begin += part
+        if len(begin) >= len(_ZIP_BEGINS):
+            break
+    if not begin.startswith(_ZIP_BEGINS):
+        raise TruncatedBodyError("What Amplitude's address answers is not an export.")

@@ -156,6 +156,7 @@ def create_app(inbox: Inbox, stream: CollectStream, write_key: str, webhooks: We
     app.add_route("/v1/batch", endpoints.batch, methods=["POST"])
     if webhooks is not None:
         app.add_route("/v1/webhooks/{source}", webhooks.receive, methods=["POST"])
+        app.add_route("/v1/webhooks/{source}", webhooks.looked_at, methods=["HEAD"])
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, _RefusedError)

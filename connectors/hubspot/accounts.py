@@ -1,12 +1,12 @@
 """Which account a HubSpot company is: its identity, and the claims of what else it is called. Pure."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from connectors.contract import Link
-from connectors.fields import account_identity, crm_account_id, text
+from connectors.fields import account_identity, crm_account_id
+from connectors.identity.domains import domain_ref
 
 COMPANIES = "companies"
 COMPANY = "company"
@@ -15,65 +15,53 @@ COMPANY = "company"
 SALESFORCE_ID = "salesforceaccountid"
 """Written by HubSpot's own Salesforce integration."""
 
-_DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 _LONGEST_ID = 20
 _PRIMARY_TYPES = frozenset({5, 26})
 
 
-def company_identity(company_id: str) -> str:
+def company_identity(company_id: object) -> str:
     """HubSpot's own name of an account."""
     return f"hubspot:company:{company_id}"
 
 
-def account_of(company_id: str, crm_id: str | None) -> str:
-    """The account of an event of this company, as `MappedEvent.account_ref`.
-
-    `crm_id` is the CRM's id of the account where the company holds one and another connector is the identity source.
-    """
-    return account_identity(crm_id) if crm_id else company_identity(company_id)
-
-
 def company_entry(company_id: object) -> str:
-    """The state entry that keeps what was last claimed of a company."""
+    """The state entry of a company that was told: its version, and what the profile of its end needs."""
     return f"company/{company_id}"
 
 
-def company_claims(body: Mapping[str, Any], crm_id_property: str) -> dict[str, str | None]:
-    """What the state keeps of a company: the CRM's id of its account, and its domain."""
-    properties = body.get("properties") or {}
-    crm_id = crm_account_id(properties.get(crm_id_property)) or crm_account_id(properties.get(SALESFORCE_ID))
-    return {"crm_id": crm_id, "domain": domain_of(properties.get("domain"))}
+def crm_id_of(record: Mapping[str, Any], crm_id_property: str) -> str | None:
+    """The id of the account in Salesforce, where the company holds one."""
+    properties = record.get("properties") or {}
+    return crm_account_id(properties.get(crm_id_property)) or crm_account_id(properties.get(SALESFORCE_ID))
 
 
-def domain_of(value: Any) -> str | None:
-    """A domain in its plain form, None where the text is none.
+def claims_beside_crm(record: Mapping[str, Any], crm_id_property: str, valid_from: datetime) -> list[Link]:
+    """What a company claims where another connector is the CRM: the id of that one's account, and its domain."""
+    identity, crm_id = company_identity(record["id"]), crm_id_of(record, crm_id_property)
+    named = [Link(identity, account_identity(crm_id), "external_id", valid_from)] if crm_id else []
+    return named + _domain_link(record, valid_from)
 
-    >>> domain_of("https://www.Harbor-Foods.example/about")
-    'harbor-foods.example'
-    >>> domain_of("harbor foods") is None
-    True
+
+def claims_of_crm(record: Mapping[str, Any], crm_id_property: str, valid_from: datetime) -> list[Link]:
+    """What a company claims where HubSpot is the CRM: the names by which other systems may know it, and its domain.
+
+    Others store a CRM's id of the account without saying whose id that is, and call it `crm:account:<id>`. That means
+    this company by its own id, and by an id of Salesforce that it holds from former times. An archived one gives its
+    domain free.
     """
-    written = text(value)
-    if written is None:
-        return None
-    host = written.strip().lower().rpartition("://")[2].partition("/")[0].partition(":")[0]
-    while host.startswith("www."):
-        host = host.removeprefix("www.")
-    host = host.rstrip(".")
-    return host if _DOMAIN.fullmatch(host) else None
+    links = called(record["id"], crm_id_of(record, crm_id_property), company_identity(record["id"]), valid_from)
+    return links if record.get("archived") else links + _domain_link(record, valid_from)
 
 
-def links_of(
-    company_id: str, before: Mapping[str, Any], claims: Mapping[str, Any], valid_from: datetime
-) -> tuple[Link, ...]:
-    """Everything that is claimed of a company, and as withdrawn what was claimed before and holds no longer."""
-    identity = company_identity(company_id)
-    links = []
-    for field, evidence, target in (("crm_id", "external_id", account_identity), ("domain", "domain", _domain_name)):
-        old, new = before.get(field), claims.get(field)
-        links += [Link(identity, target(new), evidence, valid_from)] if new else []
-        links += [Link(identity, target(old), evidence, valid_from, withdrawn=True)] if old and old != new else []
-    return tuple(links)
+def called(company_id: object, crm_id: str | None, account: str, valid_from: datetime) -> list[Link]:
+    """The claims that the names which others may give a company mean this account."""
+    names = [account_identity(str(company_id))] + ([account_identity(crm_id)] if crm_id else [])
+    return [Link(name, account, "crm_link", valid_from) for name in names]
+
+
+def _domain_link(record: Mapping[str, Any], valid_from: datetime) -> list[Link]:
+    domain = domain_ref((record.get("properties") or {}).get("domain"))
+    return [Link(company_identity(record["id"]), domain, "domain", valid_from)] if domain else []
 
 
 def primary_company(record: Mapping[str, Any]) -> str | None:
@@ -96,7 +84,3 @@ def _is_primary(association: Mapping[str, Any]) -> bool:
         or (one.get("category") == "HUBSPOT_DEFINED" and one.get("typeId") in _PRIMARY_TYPES)
         for one in types
     )
-
-
-def _domain_name(domain: str) -> str:
-    return f"domain:{domain}"

@@ -186,6 +186,20 @@ class HubSpotClient:
                     break
         return names
 
+    def probe(self, object_type: str) -> Answer:
+        """One object of a list, or one owner (`owners`)."""
+        url = self._owners if object_type == "owners" else f"{self._objects}/{object_type}"
+        answer = self._http.get(url, {"limit": 1}, pace=READS)
+        _results(answer.body)
+        return answer
+
+    def count(self, object_type: str) -> int | None:
+        """How many objects there are, those that are archived apart; None where a search does not tell."""
+        answer = self._http.send("POST", f"{self._objects}/{object_type}/search", json={"limit": 1}, pace=SEARCHES)
+        _results(answer.body)
+        total = answer.body.get("total")
+        return total if isinstance(total, int) else None
+
     def close(self) -> None:
         """Closes connections."""
         self._http.close()

@@ -22,6 +22,7 @@ CONFORMANCE = Conformance(
         "connectors.hubspot.client.BATCH_OBJECTS": 3,
     },
     waived={
+        "partial_batch": "a first load reads no batch; tests/connectors/test_hubspot_webhook.py orders it",
         "search_lag": "a first load lists and does not search; tests/connectors/test_hubspot_walk.py orders it",
         "edge_dns": "530 means a malformed token and is fatal; tests/connectors/test_hubspot_limits.py orders it",
     },

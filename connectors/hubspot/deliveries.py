@@ -86,11 +86,14 @@ def objects_named(deliveries: Sequence[Delivery], singular: str, type_id: str) -
     """Ids of the objects of one type that events name, each once; of a merge, the one that goes on.
 
     Raises:
-        BadRecordError: a body is no list of events.
+        BadRecordError: a body is no list of events, or an empty one.
     """
     named: dict[str, None] = {}
     for delivery in deliveries:
-        for event in _events(delivery.body):
+        events = _events(delivery.body)
+        if not events:
+            raise BadRecordError("The delivery holds no event.")
+        for event in events:
             kind, _, verb = str(event.get("subscriptionType", "")).partition(".")
             if kind != singular and not (kind == "object" and event.get("objectTypeId") == type_id):
                 continue

@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.contract import Link, Mapped, MappedEvent, Profile, RawObject, State
+from connectors.contract import Link, Mapped, MappedEvent, Merge, Profile, RawObject, State
 from connectors.fields import decimal_value, iso, iso_instant, required, text
 from connectors.hubspot.accounts import (
     COMPANY,
-    account_of,
-    company_claims,
+    called,
+    claims_beside_crm,
+    claims_of_crm,
     company_entry,
     company_identity,
-    links_of,
+    crm_id_of,
     primary_company,
 )
 from connectors.promises import is_new
@@ -48,10 +49,8 @@ class Meaning:
         company_id, created_at, modified_at = _times(record, state)
         if company_id is None:
             return Mapped()
-        claims = company_claims(record, self.crm_id_property)
         entry = company_entry(company_id)
-        account = account_of(company_id, None if self.identity_source else claims["crm_id"])
-        event = _events_of(COMPANY, company_id, account)
+        event = _events_of(COMPANY, company_id, company_identity(company_id))
         events = []
         if _told_newly(created_at, modified_at, record, state):
             events.append(event("crm.account_created", created_at, ""))
@@ -59,25 +58,37 @@ class Meaning:
             events.append(event("crm.account_deleted", modified_at, iso(modified_at)))
         elif modified_at > created_at:
             events.append(event("crm.account_updated", modified_at, iso(modified_at)))
-        links = list(links_of(company_id, state.get(entry) or {}, claims, modified_at))
-        kept: dict[str, Any] = {entry: claims}
-        profiles = []
+        before = state.get(entry)
+        if before is not None and iso_instant(before["modified_at"], "modified_at") > modified_at:
+            # A search shows for a while what a webhook has overtaken: what it claims is over.
+            return Mapped(events=tuple(events))
+        stated = claims_of_crm if self.identity_source else claims_beside_crm
+        links = stated(record, self.crm_id_property, modified_at)
+        kept: dict[str, Any] = {
+            entry: {"created_at": iso(created_at), "modified_at": iso(modified_at), "claims": bool(links)}
+        }
+        profiles, merges = [], list[Merge]()
         if self.identity_source:
             profile = _profile(record, company_id, created_at, modified_at)
             profiles.append(profile)
-            kept[entry] = {**claims, "name": profile.name, "created_at": iso(created_at)}
+            kept[entry] |= {"name": profile.name, "crm_id": crm_id_of(record, self.crm_id_property)}
+        if f"merged/{company_id}" in state:
+            kept[f"merged/{company_id}"] = None  # it is there again
         for loser in _merged(record):
-            merged = self._merged_into(loser, company_id, claims, modified_at, state)
+            merged = self._merged_into(loser, company_id, modified_at, state)
             events.extend(merged.events)
             profiles.extend(merged.profiles)
             links.extend(merged.links)
+            merges.extend(merged.merges)
             kept.update(merged.state)
-        return Mapped(events=tuple(events), profiles=tuple(profiles), links=tuple(links), state=kept)
-
-    def link_only(self, raw: RawObject, _state: State) -> Mapped:
-        """A company in the stream of another object: only which account it is."""
-        company_id = str(required(raw.body, "id"))
-        return Mapped(state={company_entry(company_id): company_claims(raw.body, self.crm_id_property)})
+        return Mapped(
+            events=tuple(events),
+            profiles=tuple(profiles),
+            links=tuple(links),
+            merges=tuple(merges),
+            claimants=(company_identity(company_id),),
+            state=kept,
+        )
 
     def deal(self, raw: RawObject, state: State) -> Mapped:
         """`crm.opportunity_created`, and `_won` or `_lost` with the amount once it is closed.
@@ -88,14 +99,12 @@ class Meaning:
         Raises:
             BadRecordError: a field that every deal has is missing or malformed.
         """
-        if raw.object_type == COMPANY:
-            return self.link_only(raw, state)
         record = raw.body
         deal_id, created_at, modified_at = _times(record, state)
         if deal_id is None:
             return Mapped()
         properties = record["properties"]
-        event = _events_of(DEAL, deal_id, self._account(record, state))
+        event = _events_of(DEAL, deal_id, _account(record))
         events, kept = [], dict[str, Any]()
         created = _told_newly(created_at, modified_at, record, state)
         if created:
@@ -123,8 +132,6 @@ class Meaning:
         Raises:
             BadRecordError: a field that every ticket has is missing or malformed.
         """
-        if raw.object_type == COMPANY:
-            return self.link_only(raw, state)
         record = raw.body
         ticket_id, created_at, modified_at = _times(record, state)
         if ticket_id is None:
@@ -137,7 +144,7 @@ class Meaning:
         }
         # HubSpot writes its own values in capitals; metrics compare with those of other support systems.
         known = {name: value.lower() for name, value in described.items() if value}
-        event = _events_of(TICKET, ticket_id, self._account(record, state))
+        event = _events_of(TICKET, ticket_id, _account(record))
         events = []
         opened = _told_newly(created_at, modified_at, record, state)
         if opened:
@@ -153,41 +160,41 @@ class Meaning:
                 events.append(event("support.ticket_solved", solved_at, iso(solved_at), value, known | quality))
         return Mapped(events=tuple(events))
 
-    def _account(self, record: Mapping[str, Any], state: State) -> str | None:
-        company = primary_company(record)
-        if company is None:
-            return None
-        claimed = state.get(company_entry(company)) or {}
-        return account_of(company, None if self.identity_source else claimed.get("crm_id"))
-
-    def _merged_into(
-        self, loser: str, winner: str, claims: Mapping[str, Any], merged_at: datetime, state: State
-    ) -> Mapped:
+    def _merged_into(self, loser: str, winner: str, merged_at: datetime, state: State) -> Mapped:
         """What becomes of a company that HubSpot merged into another; its end is told once (entry `merged/<id>`)."""
-        entry, before = f"merged/{loser}", state.get(company_entry(loser)) or {}
-        # Old claims would contradict the winner's with equal strength: the loser's become the winner's.
-        links = list(links_of(loser, before, claims, merged_at))
-        known = {entry: winner, company_entry(loser): {**before, **claims}}
-        if self.identity_source and state.get(entry) != winner:
-            links.append(Link(company_identity(loser), company_identity(winner), "crm_link", merged_at))
+        entry, before = f"merged/{loser}", state.get(company_entry(loser))
+        name, surviving = company_identity(loser), company_identity(winner)
+        ended = _events_of(COMPANY, loser, name)("crm.account_deleted", merged_at, f"merged into {winner}")
         # Told already, or merged before we knew it, so that it has no events.
-        if entry in state or not before:
-            return Mapped(links=tuple(links), state=known)
-        own = account_of(loser, None if self.identity_source else before.get("crm_id"))
-        event = _events_of(COMPANY, loser, own)("crm.account_deleted", merged_at, f"merged into {winner}")
-        profiles = []
-        if self.identity_source:
-            profiles.append(
-                Profile(
-                    identity=company_identity(loser),
-                    crm_id=loser,
-                    name=before["name"],
-                    created_at=iso_instant(before["created_at"], "created_at"),
-                    valid_from=merged_at,
-                    deleted=True,
-                )
-            )
-        return Mapped(events=(event,), profiles=tuple(profiles), links=tuple(links), state=known)
+        untold = entry not in state and before is not None
+        if not self.identity_source and before is not None and before["claims"]:
+            # An account of the CRM lost its company: what this claimed stays, for what has happened.
+            return Mapped(events=(ended,) if untold else (), state={entry: winner})
+        if not self.identity_source:
+            # It was nobody's: events that wait for its name are the winner's. No account has ended.
+            return Mapped(links=(Link(name, surviving, "external_id", merged_at),), state={entry: winner})
+        if before is None:
+            # It never was an account here, but others may name it.
+            links = [Link(name, surviving, "crm_link", merged_at), *called(loser, None, surviving, merged_at)]
+            return Mapped(links=tuple(links), state={entry: winner})
+        if not untold:
+            return Mapped()
+        profile = Profile(
+            identity=name,
+            crm_id=loser,
+            name=before["name"],
+            created_at=iso_instant(before["created_at"], "created_at"),
+            valid_from=merged_at,
+            deleted=True,
+        )
+        return Mapped(
+            events=(ended,),
+            profiles=(profile,),
+            links=tuple(called(loser, before["crm_id"], name, merged_at)),
+            # Its own end is the last event that it has.
+            merges=(Merge(name, surviving, merged_at + timedelta(microseconds=1)),),
+            state={entry: winner},
+        )
 
 
 def version_of(record: Mapping[str, Any]) -> datetime:
@@ -227,6 +234,11 @@ def _told_newly(moment: datetime, version: datetime, record: Mapping[str, Any], 
     Archived objects leave the search at once: whatever they tell was last sure when archived ones were last read.
     """
     return is_new(moment, version, archived_since(state) if record.get("archived") else state, OVERLAP)
+
+
+def _account(record: Mapping[str, Any]) -> str | None:
+    company = primary_company(record)
+    return None if company is None else company_identity(company)
 
 
 def _events_of(object_type: str, source_id: str, account: str | None) -> Callable[..., MappedEvent]:

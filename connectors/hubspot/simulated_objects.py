@@ -1,17 +1,17 @@
 """A world's accounts, opportunities and tickets as HubSpot companies, deals and tickets, as of a source time."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from connectors.hubspot.simulated_deals import deals_at
+from connectors.hubspot.simulated_ids import company_id, owner_id, ticket_object_id
 from connectors.hubspot.simulated_merges import Merges
 from connectors.simulation.calendar import DAY, iso
-from connectors.simulation.identifiers import numeric_id
-from connectors.simulation.world import LIST_PRICE_CENTS, NEVER, PRIORITIES, Account, Ints, Owner, World
+from connectors.simulation.links import link_at
+from connectors.simulation.world import NEVER, PRIORITIES, Ints, World
 
 PORTAL = 24_680_135
 
@@ -38,7 +38,6 @@ DEFAULT_PROPERTIES: Mapping[str, tuple[str, ...]] = {
 ARCHIVE_SECONDS = 90 * DAY
 """How long an archived object is shown, and can be restored."""
 
-_FIRST_TICKET_ID = 30_000_000_000
 _PRIORITIES = {"low": "LOW", "normal": "MEDIUM", "high": "HIGH", "urgent": "URGENT"}
 _CHANNELS = ("EMAIL", "CHAT", "FORM")
 
@@ -80,33 +79,6 @@ class Shelf:
         }
 
 
-@lru_cache(maxsize=100_000)
-def company_id(external_id: str) -> int:
-    """The company of an account."""
-    return numeric_id(f"hubspot:company:{external_id}", 9_000_000_000)
-
-
-@lru_cache(maxsize=100_000)
-def deal_id(external_id: str) -> int:
-    """The one deal of an account."""
-    return numeric_id(f"hubspot:deal:{external_id}", 20_000_000_000)
-
-
-def ticket_object_id(ticket_id: int) -> int:
-    """The id that HubSpot gives a world's ticket."""
-    return _FIRST_TICKET_ID + ticket_id
-
-
-def owner_id(owner: Owner) -> str:
-    """HubSpot's id of an owner."""
-    return str(numeric_id(f"hubspot:owner:{owner.user_id}", 70_000_000))
-
-
-def domain_for(account: Account) -> str:
-    """The web domain of an account: its name, which is unique, in one word."""
-    return f"{re.sub(r'[^a-z0-9]', '', account.name.lower()) or company_id(account.external_id)}.example"
-
-
 def hubspot_time(seconds: int) -> str:
     """`2026-11-20T10:04:11.000Z`."""
     return f"{iso(seconds)[:-1]}.000Z"
@@ -118,7 +90,8 @@ def plural(kind: str) -> str | None:
 
 
 def shelf_of(world: World, merges: Merges, object_type: str, now: int) -> Shelf:
-    """Every object of a type at `now`."""
+    """Every object of a type at `now`; `merges` are those made through the endpoint."""
+    merges = merges.with_those_of(world)
     if object_type == "companies":
         return _companies(world, merges, now)
     return _deals(world, merges, now) if object_type == "deals" else _tickets(world, merges, now)
@@ -136,25 +109,31 @@ def _companies(world: World, merges: Merges, now: int) -> Shelf:
         if archived_at < NEVER and archived_at + ARCHIVE_SECONDS <= now:
             continue
         merged = merges.into(number, now)
-        modified_at = max([account.created_at, *(change.at for change in changes), *(one.at for one in merged)])
-        found.append((number, account, modified_at, archived_at, ";".join(str(one.loser) for one in merged) or None))
+        link = link_at(account, now)
+        modified_at = max(
+            [account.created_at, link.at, *(change.at for change in changes), *(one.at for one in merged)]
+            + [one.until for one in merges.done if one.winner == number and one.until <= now]
+        )
+        found.append(
+            (number, account, link, modified_at, archived_at, ";".join(str(one.loser) for one in merged) or None)
+        )
     found.sort(key=lambda one: one[0])
 
     def render(row: int) -> Properties:
-        _, account, _, _, merged = found[row]
+        _, account, link, _, _, merged = found[row]
         owner, plan = account.owner, account.plan
         for change in account.changes:
             if change.at <= now:
                 owner, plan = change.owner or owner, change.plan or plan
         return {
             "name": account.name,
-            "domain": domain_for(account),
-            "website": domain_for(account),
+            "domain": link.domain,
+            "website": link.domain,
             "lifecyclestage": "customer",
             "hubspot_owner_id": owner_id(owner),
             "annualrevenue": None,
             "hs_merged_object_ids": merged,
-            "crm_account_id": account.crm_id,
+            "crm_account_id": link.crm_id,
             "segment": account.segment,
             "region": account.region,
             "plan": plan,
@@ -164,46 +143,42 @@ def _companies(world: World, merges: Merges, now: int) -> Shelf:
         "companies",
         _column(one[0] for one in found),
         _column(one[1].created_at for one in found),
-        _column(one[2] for one in found),
         _column(one[3] for one in found),
+        _column(one[4] for one in found),
         render,
         lambda row: found[row][0],
     )
 
 
 def _deals(world: World, merges: Merges, now: int) -> Shelf:
-    found = sorted(
-        (deal_id(account.external_id), account) for account in world.accounts if account.first_activity_at <= now
-    )
+    found = deals_at(world, now)
 
     def render(row: int) -> Properties:
-        account = found[row][1]
-        amount = account.contract_seats * LIST_PRICE_CENTS * 12 // 100
-        closed_at = hubspot_time(account.first_activity_at)
+        deal = found[row]
+        won = deal.stage == "closedwon"
         return {
-            "dealname": f"{account.name} - New Business",
-            "amount": str(amount),
-            "dealstage": "closedwon",
+            "dealname": deal.name,
+            "amount": str(deal.amount_cents // 100),
+            "dealstage": deal.stage,
             "pipeline": "default",
-            "dealtype": "newbusiness",
-            "closedate": closed_at,
-            "hs_is_closed": "true",
-            "hs_is_closed_won": "true",
-            "hs_v2_date_entered_current_stage": closed_at,
-            "hubspot_owner_id": owner_id(account.owner),
+            "dealtype": "existingbusiness" if deal.existing_business else "newbusiness",
+            "closedate": hubspot_time(deal.close_at),
+            "hs_is_closed": "true" if deal.closed else "false",
+            "hs_is_closed_won": "true" if won else "false",
+            "hs_v2_date_entered_current_stage": hubspot_time(deal.entered_at),
+            "hubspot_owner_id": owner_id(deal.account.owner),
             "hs_mrr": None,
             "hs_arr": None,
         }
 
-    first = _column(account.first_activity_at for _, account in found)
     return Shelf(
         "deals",
-        _column(number for number, _ in found),
-        first,
-        first,
+        _column(deal.number for deal in found),
+        _column(deal.created_at for deal in found),
+        _column(deal.entered_at for deal in found),
         np.full(len(found), NEVER),
         render,
-        lambda row: merges.winner_of(company_id(found[row][1].external_id), now),
+        lambda row: merges.winner_of(company_id(found[row].account.external_id), now),
     )
 
 
@@ -236,7 +211,7 @@ def _tickets(world: World, merges: Merges, now: int) -> Shelf:
 
     return Shelf(
         "tickets",
-        tickets.ticket_id[places] + _FIRST_TICKET_ID,
+        ticket_object_id(0) + tickets.ticket_id[places],
         opened_at,
         np.where(solved, np.maximum(opened_at, solved_at), opened_at),
         np.full(len(places), NEVER),

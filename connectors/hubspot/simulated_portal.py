@@ -8,7 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.hubspot.simulated_door import HubSpotFront, invalid, json_of
-from connectors.hubspot.simulated_objects import PORTAL, hubspot_time, owner_id, plural
+from connectors.hubspot.simulated_ids import owner_id
+from connectors.hubspot.simulated_objects import PORTAL, hubspot_time, plural
 from connectors.simulation.calendar import DAY
 from connectors.simulation.gate import source_now
 from connectors.simulation.stage import Simulation

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from connectors.hubspot import simulated_search
 from connectors.hubspot.credentials import HubSpotCredentials
 from connectors.hubspot.simulated_door import NAME, HubSpotFront, invalid, json_of, limited, problem
-from connectors.hubspot.simulated_merges import Merge, Merges
+from connectors.hubspot.simulated_ids import company_id
+from connectors.hubspot.simulated_merges import Merge, Merges, merges_of
 from connectors.hubspot.simulated_objects import (
     DEFAULT_PROPERTIES,
     OBJECT_TYPES,
@@ -63,7 +64,7 @@ class HubSpotSimulator:
         self._front = front
         self._index_lag = index_lag
         self._credentials = HubSpotCredentials()
-        self.merges = Merges(simulation.state / "hubspot_merges.jsonl" if simulation.state else None)
+        self.merges = merges_of(simulation)
 
     async def token(self, request: Request) -> Response:
         """`POST /oauth/{version}/token`: refresh, with every field in the body."""
@@ -150,10 +151,11 @@ class HubSpotSimulator:
         if ids is None:
             return invalid(f"inputs holds from 1 to {_BATCH_MOST} ids")
         now, archived = source_now(request), request.query_params.get("archived") == "true"
+        merges = self.merges.with_those_of(self._simulation.world)
         results: dict[int, dict[str, Any]] = {}
         missing = []
         for one in ids:
-            number = self.merges.winner_of(one, now) if shelf.object_type == "companies" else one
+            number = merges.winner_of(one, now) if shelf.object_type == "companies" else one
             row = shelf.row_of(number)
             if row is None or (shelf.archived_at[row] < NEVER) != archived:
                 missing.append(str(one))
@@ -179,14 +181,16 @@ class HubSpotSimulator:
             return shelf
         asked, text = request.query_params, request.path_params["object_id"]
         number = int(text) if text.isdigit() else 0
-        row = shelf.row_of(self.merges.winner_of(number, source_now(request)))
+        merges = self.merges.with_those_of(self._simulation.world)
+        row = shelf.row_of(merges.winner_of(number, source_now(request)))
         if row is None or (shelf.archived_at[row] < NEVER) != (asked.get("archived") == "true"):
             return problem(404, "OBJECT_NOT_FOUND", f"Object not found. objectId are usually numeric: {text}")
         if request.method == "DELETE":
             if shelf.object_type != "companies":
                 return problem(405, "METHOD_NOT_ALLOWED", "The simulator archives companies only")
-            account = shelf.properties(row)["crm_account_id"] or ""
-            self._simulation.inject(Injection("account_changed", account=account, deleted=True))
+            accounts = self._simulation.world.accounts
+            account = next(one for one in accounts if company_id(one.external_id) == shelf.ids[row])
+            self._simulation.inject(Injection("account_changed", account=account.external_id, deleted=True))
             return Response(status_code=204)
         wanted = tuple(filter(None, asked.get("properties", "").split(",")))
         return json_of(self._record(shelf, row, wanted, associations=asked.get("associations")))
@@ -355,7 +359,7 @@ async def _no_such_path(request: Request, _error: Exception) -> Response:
 
 def declared(world: World, now: int) -> dict[str, int]:
     """How many objects of each kind the portal shows at `now`, archived ones too."""
-    nothing = Merges(None)
+    nothing = Merges()
     return {name: len(shelf_of(world, nothing, name, now).ids) for name in OBJECT_TYPES}
 
 
@@ -375,6 +379,4 @@ def create_app(simulation: Simulation, index_lag: int | None = None) -> Starlett
     for associations in ("/crm/associations/{version}", "/crm/v4/associations"):
         routes.append(Route(f"{associations}/{{from}}/{{to}}/batch/read", simulator.associations, methods=["POST"]))
     routes += PortalEndpoints(simulation, front, simulator.refusal).routes()
-    app = Starlette(routes=routes, middleware=[Middleware(VendorGate, front)], exception_handlers={404: _no_such_path})
-    app.state.merges = simulator.merges
-    return app
+    return Starlette(routes=routes, middleware=[Middleware(VendorGate, front)], exception_handlers={404: _no_such_path})

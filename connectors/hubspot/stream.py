@@ -8,20 +8,14 @@ which HubSpot ends at 10,000.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
-from connectors.contract import Delivery, Mapped, Page, RawObject, State, Stream
+from connectors.contract import Delivery, LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
 from connectors.fields import iso, iso_instant, since
-from connectors.hubspot.accounts import (
-    COMPANIES,
-    COMPANY,
-    SALESFORCE_ID,
-    company_claims,
-    company_entry,
-    primary_company,
-)
+from connectors.hubspot.accounts import COMPANIES, COMPANY, SALESFORCE_ID
 from connectors.hubspot.client import CursorRefusedError, HubSpotClient
 from connectors.hubspot.deliveries import objects_named
 from connectors.hubspot.mapping import OVERLAP, Meaning, archived_since, version_of
@@ -29,6 +23,13 @@ from connectors.promises import is_new
 from vitals.errors import BadRecordError
 
 log = structlog.get_logger()
+
+_SCOPES = {
+    COMPANIES: "crm.objects.companies.read",
+    "deals": "crm.objects.deals.read",
+    "tickets": "tickets",
+    "owners": "crm.objects.owners.read",
+}
 
 LAG = timedelta(seconds=60)
 """How far behind HubSpot's time a walk promises: what is younger may not be in the search index yet."""
@@ -51,7 +52,7 @@ class ObjectStream(Stream):
     """`hubspot.companies`, `hubspot.deals` or `hubspot.tickets`.
 
     Entries: `scan` (a list under way), `walk` (a search under way), `since` (what is promised), `archived_since` (when
-    archived objects were last read), `company/<id>` (claims), `merged/<id>`, `closed/<id>` (see the mapping).
+    archived objects were last read), `company/<id>`, `merged/<id>`, `closed/<id>` (see the mapping).
     """
 
     source = "hubspot"
@@ -69,6 +70,7 @@ class ObjectStream(Stream):
         self._meaning = meaning
         self._archived_every = archived_every
         self._owners: dict[str, str] = {}
+        self._counted: int | None = None
 
     def fetch(self, state: State) -> Page:
         """The next objects of the scan or search under way, or the first of a new search."""
@@ -77,7 +79,9 @@ class ObjectStream(Stream):
         return self._search(state)
 
     def received(self, deliveries: Sequence[Delivery], state: State) -> Page | None:
-        """The objects that webhook events name, as they are now."""
+        """The objects that webhook events name, as they are now; during the first load nothing, which reads them."""
+        if since(state) is None:
+            return None
         ids = objects_named(deliveries, self._walked.singular, self._walked.type_id)
         if not ids:
             return None
@@ -88,7 +92,27 @@ class ObjectStream(Stream):
         if gone:
             # Archived, or merged: then its winner is here already.
             records += self._client.read(self._walked.object_type, gone, properties, archived=True)
-        return Page(self._objects(records, state, look_again=True), {}, since(state), more=False)
+        untold = [one for one in records if not _long_told(one, state)]
+        return Page(self._objects(untold), {}, since(state), more=False)
+
+    def probes(self) -> Sequence[Probe]:
+        """One object of the list; for companies that define accounts, an owner too."""
+        object_type = self._walked.object_type
+        wanted = [object_type, *(["owners"] if self.identity_source else [])]
+        return tuple(
+            Probe(one, f"the scope `{_SCOPES[one]}` to the app or its token", partial(self._client.probe, one))
+            for one in wanted
+        )
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """Objects read of those that a search counts; the whole is counted once a process."""
+        scan = state.get("scan")
+        if scan is None:
+            return None
+        if self._counted is None:
+            self._counted = self._client.count(self._walked.object_type) or 0
+        done = int(scan.get("read", 0))
+        return LoadProgress(done, max(done, self._counted), "records")
 
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.hubspot.mapping`."""
@@ -109,11 +133,12 @@ class ObjectStream(Stream):
             return Page((), {"scan": {**scan, "after": None}}, complete, more=True)
         began = scan.get("began") or iso(page.at)
         records = [one for one in page.records if _untold(one, state)] if archived else page.records
-        objects = self._objects(records, state, look_again=False)
-        if page.after is not None:
-            return Page(objects, {"scan": {"archived": archived, "began": began, "after": page.after}}, complete, True)
-        if not archived:
-            return Page(objects, {"scan": {"archived": True, "began": began}}, complete, more=True)
+        objects, read = self._objects(records), scan.get("read", 0) + len(page.records)
+        if page.after is not None or not archived:
+            # Behind the last object come the archived ones.
+            following = {"archived": archived or page.after is None, "began": began, "read": read}
+            after = {} if page.after is None else {"after": page.after}
+            return Page(objects, {"scan": following | after}, complete, more=True)
         ended: dict[str, Any] = {"scan": None, "archived_since": began}
         if complete is None:
             complete = iso_instant(began, "began") - LAG
@@ -132,7 +157,7 @@ class ObjectStream(Stream):
             after_id=walk["id"],
         )
         began = walk.get("began") or iso(page.at)
-        objects = self._objects(page.records, state, look_again=True)
+        objects = self._objects(page.records)
         if page.after is not None and page.records:
             walk = {**walk, "began": began, "id": max(int(one["id"]) for one in page.records)}
             return Page(objects, {"walk": walk}, complete, more=True)
@@ -143,11 +168,8 @@ class ObjectStream(Stream):
             ended["scan"] = {"archived": True}
         return Page(objects, ended, through, more=due)
 
-    def _objects(self, records: Iterable[dict[str, Any]], state: State, *, look_again: bool) -> list[RawObject]:
-        """Raw objects of a page; before deals and tickets come the companies whose claims the state does not hold.
-
-        With `look_again`, companies are read although the state knows them: they may say something else by now.
-        """
+    def _objects(self, records: Iterable[dict[str, Any]]) -> list[RawObject]:
+        """Raw objects of a page: companies with their owner's name, deals and tickets with their companies."""
         records = list(records)
         if self._walked.object_type == COMPANIES:
             named = [self._with_owner(one) for one in records] if self._meaning.identity_source else records
@@ -155,23 +177,7 @@ class ObjectStream(Stream):
         associated = self._client.companies_of(self._walked.object_type, [str(one["id"]) for one in records])
         for one in records:
             one["associations"] = {COMPANIES: {"results": associated.get(str(one["id"]), [])}}
-        links = [] if self._meaning.identity_source else self._companies(records, state, look_again)
-        return links + [RawObject(self._walked.singular, str(one["id"]), one) for one in records]
-
-    def _companies(self, records: Iterable[dict[str, Any]], state: State, look_again: bool) -> list[RawObject]:
-        wanted = {company for one in records if (company := primary_company(one)) is not None}
-        unknown = sorted(one for one in wanted if look_again or company_entry(one) not in state)
-        properties = link_properties(self._meaning.crm_id_property)
-        companies = self._client.read(COMPANIES, unknown, properties)
-        known = {str(one["id"]) for one in companies}
-        archived = [one for one in unknown if one not in known]
-        if archived:
-            companies += self._client.read(COMPANIES, archived, properties, archived=True)
-        return [
-            RawObject(COMPANY, str(one["id"]), one)
-            for one in companies
-            if state.get(company_entry(one["id"])) != company_claims(one, self._meaning.crm_id_property)
-        ]
+        return [RawObject(self._walked.singular, str(one["id"]), one) for one in records]
 
     def _with_owner(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with its owner's name, which HubSpot keeps elsewhere."""
@@ -185,6 +191,15 @@ class ObjectStream(Stream):
 def link_properties(crm_id_property: str) -> tuple[str, ...]:
     """The properties of a company that say which account it is."""
     return (crm_id_property, SALESFORCE_ID, "domain")
+
+
+def _long_told(record: dict[str, Any], state: State) -> bool:
+    """Whether searches have told this version, so long ago that the ids of its events may be forgotten."""
+    complete = since(state)
+    try:
+        return complete is not None and not record.get("archived") and version_of(record) < complete - OVERLAP
+    except BadRecordError:
+        return False
 
 
 def _untold(record: dict[str, Any], state: State) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from connectors.contract import Link
 from connectors.fields import account_identity, crm_account_id, text
+from connectors.identity.domains import domain_ref
 
 Entries = Mapping[str, Any]
 
@@ -27,11 +27,11 @@ def company_identity(company_id: object) -> str:
 
 
 def company_claims(company: Mapping[str, Any]) -> dict[str, Any]:
-    """What a company says of its account: the customer's own id, which is the CRM's where it looks like one, and the
-    domain of its website."""
+    """What a company says of its account: the customer's own id, which is to be the CRM's, and the domain of its
+    website as the target of a claim."""
     return {
-        "crm_id": crm_account_id(company.get("company_id")),
-        "domain": domain_of(company.get("website")),
+        "own_id": text(company.get("company_id")),
+        "domain": domain_ref(company.get("website")),
         "updated_at": company.get("updated_at"),
     }
 
@@ -43,60 +43,30 @@ def contact_companies(contact: Mapping[str, Any]) -> list[str]:
     return [str(one["id"]) for one in listed or () if isinstance(one, Mapping) and one.get("id") is not None]
 
 
-def domain_of(website: Any) -> str | None:
-    """The domain of a website, without `www.`; None where it is none.
-
-    >>> domain_of("https://www.Harborfoods.example/about")
-    'harborfoods.example'
-    >>> domain_of("harborfoods.example") == domain_of("http://harborfoods.example:8080")
-    True
-    """
-    address = (text(website) or "").strip()
-    try:
-        host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
-    except ValueError:
-        return None
-    host = host.removeprefix("www.").rstrip(".")
-    return host if "." in host and not host.replace(".", "").isdigit() and " " not in host else None
-
-
-def links(company_id: str, claims: Mapping[str, Any], before: Mapping[str, Any] | None, at: datetime) -> list[Link]:
-    """The claims that a company makes from `at` on, and those of `before` that it makes no more."""
-    identity = company_identity(company_id)
-
-    def stated(said: Mapping[str, Any]) -> dict[str, str]:
-        targets = {}
-        if said.get("crm_id"):
-            targets["external_id"] = account_identity(said["crm_id"])
-        if said.get("domain"):
-            targets["domain"] = f"domain:{said['domain']}"
-        return targets
-
-    now, then = stated(claims), stated(before or {})
-    withdrawn = [
-        Link(identity, target, evidence, at, withdrawn=True)
-        for evidence, target in then.items()
-        if now.get(evidence) != target
-    ]
-    return withdrawn + [Link(identity, target, evidence, at) for evidence, target in now.items()]
+def links(company_id: str, claims: Mapping[str, Any], at: datetime) -> tuple[Link, ...]:
+    """Everything that a company claims, from `at` on."""
+    identity, own_id = company_identity(company_id), claims["own_id"]
+    stated = [("external_id", account_identity(crm_account_id(own_id) or own_id))] if own_id else []
+    stated += [("domain", claims["domain"])] if claims["domain"] else []
+    return tuple(Link(identity, target, evidence, at) for evidence, target in stated)
 
 
 def account_of(conversation: Mapping[str, Any], state: Entries) -> str | None:
-    """The account that a conversation counts for.
+    """Intercom's own name of the account that a conversation counts for.
 
-    The company that the conversation names (newer versions of the API do), else those of its contact. One company, or
-    several that all are one account of the CRM, are that account; without a CRM id it is Intercom's own name of the
-    company. A contact of several accounts is nobody's for sure: the name of the contact, which no account has, leaves
-    the event to the quarantine until somebody links it.
+    The company that the conversation names (newer versions of the API do), else that of its contact. Of several that
+    all hold the CRM's id of one account, or none, the first that holds it stands for all. A contact of several accounts
+    is nobody's for sure: the name of the contact, which no account has, leaves the event to the quarantine until
+    somebody links it.
     """
-    contact = contact_of(conversation)
     companies = companies_of(conversation, state)
-    linked = [state.get(company_entry(one), {}).get("crm_id") for one in companies]
-    known = {crm_id for crm_id in linked if crm_id}
-    if len(known) == 1:
-        return account_identity(known.pop())
+    linked = {one: crm_account_id(state.get(company_entry(one), {}).get("own_id")) for one in sorted(companies)}
+    holding = [one for one, crm_id in linked.items() if crm_id]
+    if len({linked[one] for one in holding}) == 1:
+        return company_identity(holding[0])
     if len(companies) == 1:
         return company_identity(companies[0])
+    contact = contact_of(conversation)
     return None if contact is None else f"intercom:contact:{contact}"
 
 

@@ -142,6 +142,18 @@ class IntercomClient:
             pages = body.get("pages") or {"page": page}
         return {**contact, "companies": {**companies, "data": rows, "has_more": False}}
 
+    def probe(self, what: str) -> Answer:
+        """One of the companies, contacts or conversations. It opens no scroll: an app has only one."""
+        if what == "companies":
+            answer = self._http.send("POST", f"{self._url}/companies/list", params={"per_page": 1}, pace=PACE)
+        else:
+            query = {"field": "updated_at", "operator": ">", "value": 0}
+            asked = {"query": query, "pagination": {"per_page": 1}}
+            answer = self._http.send("POST", f"{self._url}/{what}/search", json=asked, pace=PACE)
+        self._heed(answer)
+        _object(answer.body, "pages")
+        return answer
+
     def close(self) -> None:
         """Closes connections."""
         self._http.close()

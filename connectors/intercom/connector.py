@@ -5,7 +5,7 @@ from pydantic_settings import SettingsConfigDict
 
 from connectors.contract import Stream, Webhook
 from connectors.http import FixedAuthorization, VendorHttp, Wire
-from connectors.intercom import demo
+from connectors.intercom import credentials
 from connectors.intercom.client import API_VERSION, PACE, IntercomClient
 from connectors.intercom.pacing import AnnouncedPace, classify
 from connectors.intercom.stream import ConversationStream
@@ -61,6 +61,6 @@ def _own(settings: Settings) -> IntercomSettings:
         return IntercomSettings.load()
     return IntercomSettings(
         url=f"{settings.simulator_url.rstrip('/')}/{NAME}",
-        access_token=SecretStr(demo.ACCESS_TOKEN),
-        client_secret=SecretStr(demo.CLIENT_SECRET),
+        access_token=SecretStr(credentials.ACCESS_TOKEN),
+        client_secret=SecretStr(credentials.CLIENT_SECRET),
     )

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from connectors.simulation.identifiers import hashed
-from connectors.simulation.world import NEVER, Ints, Tickets
+from connectors.simulation.ticket_versions import ratings
+from connectors.simulation.world import NEVER, SURVEY_KINDS, Ints, Surveys, Tickets
 
 ASSIGNED_AFTER_SECONDS = 40
 """An inner event moves `updated_at` and is no customer's doing: a teammate takes the conversation over."""
@@ -28,7 +29,8 @@ class Position(NamedTuple):
 class ConversationVersions:
     """Columns sorted by (`since`, conversation): a version holds from `since` until `superseded_at`.
 
-    `place` is the conversation's row in `World.tickets`; `rated_at` runs over those rows, `NEVER` where nobody rates.
+    `place` is the conversation's row in `World.tickets`; `rated_at` and `stars` run over those rows, `NEVER` and 0
+    where nobody rates.
     """
 
     since: Ints
@@ -36,6 +38,7 @@ class ConversationVersions:
     place: Ints
     superseded_at: Ints
     rated_at: Ints
+    stars: Ints
 
     def current(self, low: int, high: int, as_of: int) -> Ints:
         """Versions in force at `as_of` that began from one second to another, both included."""
@@ -69,15 +72,16 @@ def rated_after(ticket_id: int) -> int:
     return _SOONEST_RATING_SECONDS + hashed(f"rated after:{ticket_id}") % _RATING_SPREAD_SECONDS
 
 
-def conversation_versions(tickets: Tickets) -> ConversationVersions:
-    """The versions of every ticket as a conversation: opened, assigned, closed, rated."""
+def conversation_versions(tickets: Tickets, surveys: Surveys | None = None) -> ConversationVersions:
+    """The versions of every ticket as a conversation: opened, assigned, closed, rated.
+
+    Who rates, and how, is told by a world's surveys; where it has none, drawn from the ticket.
+    """
     count = len(tickets.ticket_id)
-    rated_at = np.full(count, NEVER, dtype=np.int64)
-    for place, (ticket_id, solved_at) in enumerate(
-        zip(tickets.ticket_id.tolist(), tickets.solved_at.tolist(), strict=True)
-    ):
-        if solved_at < NEVER and score(ticket_id) is not None:
-            rated_at[place] = max(solved_at, int(tickets.opened_at[place])) + rated_after(ticket_id)
+    if surveys is not None and (surveys.kind == SURVEY_KINDS.index("csat")).any():
+        rated_at, stars = ratings(tickets, surveys)
+    else:
+        rated_at, stars = _drawn_ratings(tickets)
     moments = np.stack(
         [
             tickets.opened_at,
@@ -95,5 +99,18 @@ def conversation_versions(tickets: Tickets) -> ConversationVersions:
     since, superseded_at = moments[kept], following[kept]
     order = np.lexsort((tickets.ticket_id[place], since))
     return ConversationVersions(
-        since[order], tickets.ticket_id[place][order], place[order], superseded_at[order], rated_at
+        since[order], tickets.ticket_id[place][order], place[order], superseded_at[order], rated_at, stars
     )
+
+
+def _drawn_ratings(tickets: Tickets) -> tuple[Ints, Ints]:
+    rated_at = np.full(len(tickets.ticket_id), NEVER, dtype=np.int64)
+    stars = np.zeros(len(rated_at), dtype=np.int64)
+    for place, (ticket_id, solved_at) in enumerate(
+        zip(tickets.ticket_id.tolist(), tickets.solved_at.tolist(), strict=True)
+    ):
+        given = score(ticket_id)
+        if solved_at < NEVER and given is not None:
+            rated_at[place] = max(solved_at, int(tickets.opened_at[place])) + rated_after(ticket_id)
+            stars[place] = given
+    return rated_at, stars

@@ -11,6 +11,7 @@ from connectors.intercom.accounts import (
     account_of,
     company_claims,
     company_entry,
+    company_identity,
     contact_companies,
     contact_entry,
     contact_of,
@@ -57,16 +58,15 @@ def map_object(raw: RawObject, state: State) -> Mapped:
 
 def _map_company(company: Any, state: State) -> Mapped:
     company_id = str(required(company, "id"))
-    entry = company_entry(company_id)
+    entry, claimants = company_entry(company_id), (company_identity(company_id),)
     before = state.get(entry)
     if company.get("deleted"):
-        at = epoch_instant(required(company, "deleted_at"), "deleted_at")
-        return Mapped(links=links(company_id, {}, before, at), state={entry: None})
+        return Mapped(claimants=claimants, state={entry: None})
     at = epoch_instant(required(company, "updated_at"), "updated_at")
     if before is not None and before["updated_at"] > company["updated_at"]:
         return Mapped()  # a webhook that was overtaken
     claims = company_claims(company)
-    return Mapped(links=links(company_id, claims, before, at), state={entry: claims})
+    return Mapped(links=links(company_id, claims, at), claimants=claimants, state={entry: claims})
 
 
 def _map_contact(contact: Any, state: State) -> Mapped:

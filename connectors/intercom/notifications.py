@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from connectors.contract import Delivery, RawObject
+from connectors.contract import Delivery, RawObject, RefusedDeliveryError
 from connectors.intercom.mapping import COMPANY, CONTACT, CONVERSATION
 from connectors.intercom.webhook import notification_of
+from vitals.errors import BadRecordError
 
 Body = dict[str, Any]
 
@@ -55,9 +56,12 @@ def notified_objects(deliveries: Iterable[Delivery], client: Objects) -> Iterato
     """What the notifications are about, in their order; an object that is named only is asked for.
 
     Pings, deleted conversations (their events have happened) and kinds that no event comes from give nothing.
+
+    Raises:
+        BadRecordError: a body is no notification.
     """
     for delivery in deliveries:
-        notification = notification_of(delivery.body)
+        notification = _notification(delivery)
         told = notification.get("data")
         item = told.get("item") if isinstance(told, Mapping) else None
         if not isinstance(item, dict) or item.get("id") is None or notification.get("topic") == _CONVERSATION_GONE:
@@ -79,6 +83,16 @@ def notified_objects(deliveries: Iterable[Delivery], client: Objects) -> Iterato
             whole = client.complete(item)
         if whole is not None:
             yield RawObject(name, identifier, whole)
+
+
+def _notification(delivery: Delivery) -> Body:
+    try:
+        notification = notification_of(delivery.body)
+    except RefusedDeliveryError as error:
+        raise BadRecordError(f"The delivery means nothing: {error}") from error
+    if notification.get("type") != "notification_event":
+        raise BadRecordError("The delivery is no notification_event.")
+    return notification
 
 
 def _kind_of(item: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from connectors.intercom import demo
+from connectors.intercom import credentials
 from connectors.intercom.simulated_records import uuid_of
 from connectors.simulation.gate import VendorFront, source_now
 from connectors.simulation.limits import RequestWindow
@@ -76,7 +76,7 @@ class IntercomDoor:
             return
         request = Request(scope, receive)
         answer: Response | None = None
-        if request.headers.get("authorization") != f"Bearer {demo.ACCESS_TOKEN}":
+        if request.headers.get("authorization") != f"Bearer {credentials.ACCESS_TOKEN}":
             answer = self._front.unauthorized(request)
         elif not _VERSION.fullmatch(request.headers.get("intercom-version", "2.14")):
             answer = refusal(request, 400, "intercom_version_invalid", "The requested version could not be found")

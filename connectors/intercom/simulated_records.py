@@ -1,21 +1,24 @@
 """A world's accounts, requesters and tickets as Intercom's companies, contacts and conversations."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from connectors.intercom.conversation_versions import (
     ASSIGNED_AFTER_SECONDS,
     ConversationVersions,
     conversation_versions,
-    score,
 )
 from connectors.simulation.identifiers import hashed
+from connectors.simulation.links import domain_of, link_at
+from connectors.simulation.other_names import intercom_company_id
+from connectors.simulation.stage import Simulation
 from connectors.simulation.world import PRIORITIES, Account, World
+
+company_id = intercom_company_id
 
 APP_ID = "ab12cd34"
 TEAMMATE_ID = "991267715"
@@ -42,17 +45,6 @@ def object_id(key: str) -> str:
 def uuid_of(key: str) -> str:
     """The dashed form that Intercom gives requests, scrolls and notifications."""
     return str(UUID(int=hashed(key)))
-
-
-@lru_cache(maxsize=100_000)
-def company_id(external_id: str) -> str:
-    """Intercom's id of an account's company."""
-    return object_id(f"company:{external_id}")
-
-
-def domain(account: Account) -> str:
-    """A made-up domain of the account's name."""
-    return re.sub(r"[^a-z0-9]", "", account.name.lower()) + ".example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +76,7 @@ class Workspace:
 
 def workspace(world: World) -> Workspace:
     """The workspace of a world: every (account, requester) is a contact of that account's company."""
-    versions, tickets = conversation_versions(world.tickets), world.tickets
+    versions, tickets = conversation_versions(world.tickets, world.surveys), world.tickets
     pairs = list(zip(tickets.account.tolist(), tickets.requester.tolist(), strict=True))
     ids = {
         (account, requester): object_id(
@@ -104,16 +96,28 @@ def workspace(world: World) -> Workspace:
     return Workspace(world, versions, contacts, contact_of, place_of)
 
 
+_WORKSPACES: WeakKeyDictionary[Simulation, Workspace] = WeakKeyDictionary()
+
+
+def workspace_of(simulation: Simulation) -> Workspace:
+    """The workspace of a simulation's present world, made anew only when that has changed."""
+    kept = _WORKSPACES.get(simulation)
+    if kept is None or kept.world is not simulation.world:
+        kept = _WORKSPACES[simulation] = workspace(simulation.world)
+    return kept
+
+
 def company(account: Account, now: int) -> dict[str, Any] | None:
     """The company of an account, whose `company_id` holds the CRM's id; None before it exists."""
     if account.created_at > now:
         return None
     changes = [change for change in account.changes if change.at <= now]
-    plan = next((change.plan for change in reversed(changes) if change.plan), account.plan)
+    plan, link = next((change.plan for change in reversed(changes) if change.plan), account.plan), link_at(account, now)
     return {
         "type": "company",
         "id": company_id(account.external_id),
-        "company_id": f"crm-{account.crm_id}",
+        # Where nobody filled in the CRM's, the product's own.
+        "company_id": f"crm-{link.crm_id}" if link.crm_id else account.external_id,
         "app_id": APP_ID,
         "name": account.name,
         "plan": {"type": "plan", "id": str(hashed(plan) % 1_000), "name": plan},
@@ -122,10 +126,10 @@ def company(account: Account, now: int) -> dict[str, Any] | None:
         "user_count": account.contract_seats,
         "size": account.contract_seats,
         "industry": None,
-        "website": f"https://www.{domain(account)}",
+        "website": f"https://www.{link.domain}" if link.domain else None,
         "remote_created_at": account.created_at,
         "created_at": account.created_at,
-        "updated_at": changes[-1].at if changes else account.created_at,
+        "updated_at": max(changes[-1].at if changes else account.created_at, link.at),
         "last_request_at": None,
         "custom_attributes": {},
         "tags": {"type": "tag.list", "tags": []},
@@ -176,7 +180,7 @@ def conversation(space: Workspace, place: int, as_of: int, merged: Mapping[str, 
     tickets = space.world.tickets
     ticket_id, opened_at = int(tickets.ticket_id[place]), int(tickets.opened_at[place])
     solved_at, rated_at = int(tickets.solved_at[place]), int(space.versions.rated_at[place])
-    assigned_at = opened_at + ASSIGNED_AFTER_SECONDS
+    assigned_at, stars = opened_at + ASSIGNED_AFTER_SECONDS, int(space.versions.stars[place])
     closed, assigned, rated = solved_at <= as_of, assigned_at <= as_of, rated_at <= as_of
     moments = [opened_at, assigned_at, max(opened_at, solved_at), rated_at]
     asked_by = space.contacts[space.contact_of[place]]
@@ -218,7 +222,7 @@ def conversation(space: Workspace, place: int, as_of: int, merged: Mapping[str, 
         },
         "teammates": {"type": "admin.list", "teammates": []},
         "tags": {"type": "tag.list", "tags": []},
-        "conversation_rating": _rating(ticket_id, max(opened_at, solved_at), rated_at, contact_id) if rated else None,
+        "conversation_rating": _rating(stars, max(opened_at, solved_at), rated_at, contact_id) if rated else None,
         "statistics": _statistics(opened_at, solved_at, closed=closed, assigned=assigned),
         "sla_applied": None,
         "custom_attributes": {},
@@ -227,11 +231,10 @@ def conversation(space: Workspace, place: int, as_of: int, merged: Mapping[str, 
     }
 
 
-def _rating(ticket_id: int, asked_at: int, rated_at: int, contact_id: str) -> dict[str, Any]:
-    stars = score(ticket_id)
+def _rating(stars: int, asked_at: int, rated_at: int, contact_id: str) -> dict[str, Any]:
     return {
         "rating": stars,
-        "remark": _REMARKS.get(stars or 0),
+        "remark": _REMARKS.get(stars),
         "created_at": asked_at,
         "updated_at": rated_at,
         "contact": {"type": "contact", "id": contact_id, "external_id": None},
@@ -268,4 +271,4 @@ def _name(one: Contact) -> str:
 
 
 def _address(space: Workspace, one: Contact) -> str:
-    return f"{one.contact_id[:8]}@{domain(space.world.accounts[one.account])}"
+    return f"{one.contact_id[:8]}@{domain_of(space.world.accounts[one.account])}"

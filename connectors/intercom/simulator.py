@@ -75,7 +75,6 @@ class IntercomSimulator:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._zone = ZoneInfo(TIMEZONE)
-        self._known: tuple[World, records.Workspace] | None = None
         self._scroll: _Scroll | None = None
         self._scrolls = 0
         self._edits = _Edits()
@@ -288,10 +287,7 @@ class IntercomSimulator:
         )
 
     def _space(self) -> records.Workspace:
-        world = self._simulation.world
-        if self._known is None or self._known[0].tickets is not world.tickets or self._known[0] is not world:
-            self._known = (world, records.workspace(world))
-        return self._known[1]
+        return records.workspace_of(self._simulation)
 
     def _searched_at(self, request: Request) -> int:
         lag = self._simulation.faults.take(NAME, vendor_path(request.scope), "search_lag")
@@ -356,7 +352,7 @@ def declared(world: World, now: int) -> dict[str, int]:
     """How many objects of each kind the workspace shows at `now`."""
     tickets = world.tickets
     opened = tickets.opened_at <= now
-    versions = conversation_versions(tickets)
+    versions = conversation_versions(tickets, world.surveys)
     return {
         "companies": sum(account.created_at <= now for account in world.accounts),
         "contacts": len(set(zip(tickets.account[opened].tolist(), tickets.requester[opened].tolist(), strict=True))),

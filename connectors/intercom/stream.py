@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
-from connectors.contract import Delivery, Mapped, Page, RawObject, State, Stream
+from connectors.contract import Delivery, LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
 from connectors.fields import iso, since
 from connectors.intercom.accounts import (
     companies_of,
@@ -103,6 +104,7 @@ class ConversationStream(Stream):
         self._client = client
         self._scrolled: set[str] | None = None
         self._absent: set[str] = set()
+        self._first_read: int | None = None
 
     def fetch(self, state: State) -> Page:
         """The next companies or contacts that changed, or the next conversations."""
@@ -117,7 +119,12 @@ class ConversationStream(Stream):
         return Page(objects, {"walk": walk.json()}, since(state), more=True)
 
     def received(self, deliveries: Sequence[Delivery], state: State) -> Page | None:
-        """The conversations, contacts and companies of notifications; see `connectors.intercom.notifications`."""
+        """The conversations, contacts and companies of notifications; see `connectors.intercom.notifications`.
+
+        During the first load they bring nothing: it reads what they tell.
+        """
+        if since(state) is None:
+            return None
         objects = list(notified_objects(deliveries, self._client))
         conversations = [one.body for one in objects if one.object_type == CONVERSATION]
         told = {f"{one.object_type}/{one.source_id}": one for one in objects if not one.body.get("deleted")}
@@ -125,6 +132,28 @@ class ConversationStream(Stream):
         # A conversation is mapped with what its contact's and company's notifications said.
         objects.sort(key=lambda one: _ORDER.index(one.object_type))
         return Page(objects, {}, since(state), more=False) if objects else None
+
+    def probes(self) -> Sequence[Probe]:
+        """One conversation, one contact and one company."""
+        return tuple(
+            Probe(what, f"the permission to {permission} to the app", partial(self._client.probe, what))
+            for what, permission in (
+                (CONVERSATIONS, "read conversations"),
+                (CONTACTS, "read and list users and companies"),
+                (COMPANIES, "read and list users and companies"),
+            )
+        )
+
+    def progress(self, state: State) -> LoadProgress | None:
+        """Days of conversations read since this process began, of those up to the walk's bound; the companies and the
+        contacts before them do not tell how many they are."""
+        walk = Walk.read(state.get("walk"))
+        if walk.phase != CONVERSATIONS or not walk.position:
+            return None
+        if self._first_read is None:
+            self._first_read = walk.position
+        day = 86_400.0
+        return LoadProgress((walk.position - self._first_read) / day, (walk.until - self._first_read) / day, "days")
 
     def map(self, raw: RawObject, state: State) -> Mapped:
         """See `connectors.intercom.mapping`."""
@@ -313,7 +342,7 @@ def _older(row: dict[str, Any], begin: int) -> bool:
 
 def _claims_anew(company: dict[str, Any], state: State) -> bool:
     held, claims = state.get(company_entry(company.get("id"))), company_claims(company)
-    return held is None or any(held[name] != claims[name] for name in ("crm_id", "domain"))
+    return held is None or any(held[name] != claims[name] for name in ("own_id", "domain"))
 
 
 def _belongs_anew(contact: dict[str, Any], state: State) -> bool:

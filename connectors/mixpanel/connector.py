@@ -9,9 +9,9 @@ from pydantic_settings import SettingsConfigDict
 
 from connectors.contract import Stream
 from connectors.http import FixedAuthorization, VendorHttp, Wire
+from connectors.mixpanel import credentials
 from connectors.mixpanel.stream import ExportStream, Project, Throttle
 from connectors.pace import Pace
-from connectors.simulation.credentials import Credentials
 from connectors.vendor_settings import VendorSettings
 from vitals.errors import UserError
 from vitals.settings import Settings
@@ -47,9 +47,8 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     own = MixpanelSettings.load()
     url, project_id, username, secret = own.url, own.project_id, own.username, own.secret.get_secret_value()
     if settings.simulator_url:
-        demo = Credentials()
         url = f"{settings.simulator_url.rstrip('/')}/{NAME}"
-        project_id, username, secret = demo.mixpanel_project_id, demo.mixpanel_username, demo.mixpanel_secret
+        project_id, username, secret = credentials.PROJECT_ID, credentials.USERNAME, credentials.SECRET
     else:
         own.require("project_id", "username", "secret")
     project = Project(

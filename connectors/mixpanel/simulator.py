@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from connectors.mixpanel import credentials
 from connectors.simulation.calendar import DAY, epoch, iso_day
 from connectors.simulation.gate import VendorFront, VendorGate, source_now, vendor_path
 from connectors.simulation.identifiers import insert_id
@@ -59,7 +60,7 @@ class MixpanelFront(VendorFront):
         used = f"{_PER_HOUR + 1}/{_PER_HOUR} queries running in the last hour"
         if window is self._second:
             used = f"{_PER_SECOND + 1}/{_PER_SECOND} queries running in the last second"
-        project = self.simulation.credentials.mixpanel_project_id
+        project = credentials.PROJECT_ID
         message = f"Query rate limit exceeded for project_id: {project}. 1/100 queries running concurrently and {used}."
         return JSONResponse({"request": _asked(request), "error": message}, 429)
 
@@ -131,18 +132,17 @@ class MixpanelSimulator:
         return _Export(world, rows[:limit] if "limit" in asked else rows, asked.get("time_in_ms", "false") == "true")
 
     def _refusal(self, request: Request) -> Response | None:
-        known = self._simulation.credentials
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         try:
             user, _, secret = base64.b64decode(encoded).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             user, secret = "", ""
-        if scheme != "Basic" or (user, secret) != (known.mixpanel_username, known.mixpanel_secret):
+        if scheme != "Basic" or (user, secret) != (credentials.USERNAME, credentials.SECRET):
             return self._front.unauthorized(request)
         project = request.query_params.get("project_id")
         if project is None:
             return _refused(request, 400, "project_id is a required parameter")
-        return None if project == known.mixpanel_project_id else _refused(request, 403, "No access to this project")
+        return None if project == credentials.PROJECT_ID else _refused(request, 403, "No access to this project")
 
 
 async def _lines(export: _Export, *, cut: bool) -> AsyncIterator[bytes]:

@@ -24,10 +24,10 @@ from connectors.salesforce.activity_mapping import (
 from connectors.salesforce.bulk import BulkJobs
 from connectors.salesforce.case_mapping import CASE_FIELDS, CASE_OPTIONAL, map_case
 from connectors.salesforce.client import DailyShare, SalesforceClient, classify
+from connectors.salesforce.credentials import SalesforceCredentials
 from connectors.salesforce.mapping import map_account, map_opportunity
 from connectors.salesforce.oauth import ClientCredentials, Grant, JwtBearer, RefreshToken, SalesforceToken
 from connectors.salesforce.stream import ChangeHints, Reading, WalkedObject, WalkStream
-from connectors.simulation.credentials import Credentials
 from connectors.vendor_settings import VendorSettings
 from vitals.errors import UserError
 from vitals.settings import Settings
@@ -150,12 +150,12 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     """
     own = SalesforceSettings.load()
     if settings.simulator_url:
-        demo = Credentials()
+        demo = SalesforceCredentials()
         own = own.model_copy(
             update={
                 "url": f"{settings.simulator_url.rstrip('/')}/{NAME}",
-                "client_id": demo.salesforce_client_id,
-                "client_secret": SecretStr(demo.salesforce_client_secret),
+                "client_id": demo.client_id,
+                "client_secret": SecretStr(demo.client_secret),
             }
         )
     token = SalesforceToken(VendorHttp(NAME, wire=wire), own.url.rstrip("/"), _grant(own, settings))

@@ -17,8 +17,8 @@ from starlette.routing import Route
 
 from connectors.salesforce.bulk_simulator import FAULTS as BULK_FAULTS
 from connectors.salesforce.bulk_simulator import BulkSimulator
+from connectors.salesforce.credentials import SalesforceCredentials, credentials_of
 from connectors.simulation.calendar import DAY, epoch
-from connectors.simulation.credentials import Credentials
 from connectors.simulation.crm_records import KEY_PREFIXES, RECYCLE_BIN_SECONDS, SCHEMAS, rows
 from connectors.simulation.gate import VendorFront, VendorGate, base_url, source_now, vendor_path
 from connectors.simulation.identifiers import base62, salesforce_id
@@ -96,23 +96,23 @@ class SalesforceSimulator:
     async def token(self, request: Request) -> Response:
         """`POST /services/oauth2/token`: client credentials, refresh with rotation where it is on, and assertions."""
         form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-        known, tokens, grant = self._simulation.credentials, self._simulation.tokens, form.get("grant_type")
+        known, tokens, grant = credentials_of(self._simulation), self._simulation.tokens, form.get("grant_type")
         rotated = {}
         if grant == _JWT_GRANT:
             if refusal := _wrong_assertion(form.get("assertion", ""), known, base_url(request)):
                 return refusal
         else:
             client_id, secret = _basic(request) or (form.get("client_id", ""), form.get("client_secret", ""))
-            if client_id != known.salesforce_client_id:
+            if client_id != known.client_id:
                 return _token_error("invalid_client_id", "client identifier invalid")
-            if secret != known.salesforce_client_secret:
+            if secret != known.client_secret:
                 return _token_error("invalid_client", "invalid client credentials")
             if grant not in ("client_credentials", "refresh_token"):
                 return _token_error("unsupported_grant_type", "grant type not supported")
         if grant == "refresh_token":
-            if form.get("refresh_token") != tokens.refresh_token("salesforce", known.salesforce_refresh_token):
+            if form.get("refresh_token") != tokens.refresh_token("salesforce", known.refresh_token):
                 return _token_error("invalid_grant", "expired access/refresh token")
-            if known.salesforce_rotates_refresh_tokens:
+            if known.rotates_refresh_tokens:
                 rotated = {"refresh_token": tokens.rotate("salesforce", "5Aep861")}
         organization = salesforce_id("00D", self._simulation.world.name)
         runs_as = salesforce_id("005", "integration")
@@ -297,11 +297,11 @@ def _basic(request: Request) -> tuple[str, str] | None:
     return user, password
 
 
-def _wrong_assertion(assertion: str, known: Credentials, own_url: str) -> Response | None:
+def _wrong_assertion(assertion: str, known: SalesforceCredentials, own_url: str) -> Response | None:
     try:
         claims = jwt.decode(
             assertion,
-            known.salesforce_public_key,
+            known.public_key,
             algorithms=["RS256"],
             audience=["https://login.salesforce.com", "https://test.salesforce.com", own_url],
             options={"require": ["iss", "sub", "aud", "exp"]},
@@ -310,9 +310,9 @@ def _wrong_assertion(assertion: str, known: Credentials, own_url: str) -> Respon
         return _token_error("invalid_grant", "invalid assertion")
     if claims["exp"] > time.time() + _ASSERTION_SECONDS:
         return _token_error("invalid_grant", "expiration in claim set must be within 5 minutes")
-    if claims["iss"] != known.salesforce_client_id:
+    if claims["iss"] != known.client_id:
         return _token_error("invalid_client_id", "client identifier invalid")
-    if claims["sub"] != known.salesforce_username:
+    if claims["sub"] != known.username:
         return _token_error("invalid_grant", "user hasn't approved this consumer")
     return None
 
@@ -330,7 +330,7 @@ def declared(world: World, now: int) -> dict[str, int]:
         "users": len(world.owners) if world.history_start <= now else 0,
         "cases": int((world.tickets.opened_at <= now).sum()),
         "activities": sum(bool(row["IsClosed"]) for row in rows(world, "Task", now, deleted=True))
-        + sum(epoch(row["EndDateTime"]) <= now for row in rows(world, "Event", now, deleted=True)),
+        + sum(epoch(row["EndDateTime"]) <= now for row in rows(world, "Event", now, deleted=False)),
     }
 
 

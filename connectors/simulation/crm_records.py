@@ -6,14 +6,14 @@ Tasks, meetings and cases, which are many, are in `crm_activities` and `crm_case
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.simulation.billing_records import customer_id
 from connectors.simulation.calendar import DAY, iso_day
 from connectors.simulation.crm_activities import EVENT_FIELDS, TASK_FIELDS, meeting_rows, task_rows
 from connectors.simulation.crm_cases import CASE_FIELDS, case_rows
 from connectors.simulation.identifiers import salesforce_id
 from connectors.simulation.links import domain_of
+from connectors.simulation.other_names import FIELDS as NAME_FIELDS
+from connectors.simulation.other_names import named_in_crm
 from connectors.simulation.soql import Fields, Row, datetime_text
-from connectors.simulation.support_records import organization_id
 from connectors.simulation.world import Account, Opportunity, Owner, World, seat_price_cents
 
 # How long a deleted record stays in the Recycle Bin, where queryAll still sees it.
@@ -46,8 +46,7 @@ SCHEMAS: Mapping[str, Fields] = {
         "Segment__c": "picklist",
         "Region__c": "picklist",
         "Plan__c": "picklist",
-        "Zendesk_Organization_Id__c": "string",
-        "Stripe_Customer_Id__c": "string",
+        **dict.fromkeys(NAME_FIELDS, "string"),
         "Seats__c": "double",
         "ARR__c": "currency",
         "Contract_Start__c": "date",
@@ -106,7 +105,7 @@ def rows(world: World, object_name: str, now: int, *, deleted: bool) -> list[Row
     if object_name == "Task":
         return task_rows(world, now)
     if object_name == "Event":
-        return meeting_rows(world, now)
+        return meeting_rows(world, now, deleted=deleted)
     if object_name == "Case":
         return case_rows(world, now)
     found: list[Row] = []
@@ -158,8 +157,7 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
         "Segment__c": account.segment,
         "Region__c": account.region,
         "Plan__c": plan,
-        "Zendesk_Organization_Id__c": str(organization_id(account.index)) if account.crm_names_others else None,
-        "Stripe_Customer_Id__c": customer_id(account) if account.crm_names_others else None,
+        **named_in_crm(account),
         "Seats__c": None if contract is None else float(contract.seats),
         "ARR__c": None if contract is None else contract.arr_cents / 100,
         "Contract_Start__c": None if contract is None else iso_day(contract.start),

@@ -27,7 +27,7 @@ from vitals.telemetry import Health, configure_logging, serve_telemetry
 class Serving:
     """What `vitals simulate` was asked for. `speed`: source seconds for each wall second; `start`: ISO 8601.
 
-    `webhooks`: address of a collect endpoint that every vendor's webhooks are sent to.
+    `webhooks`: address of a collect endpoint that the webhooks of the vendors served, or else enabled, are sent to.
     """
 
     data: Path | None
@@ -76,7 +76,8 @@ def serve(asked: Serving) -> None:
     # Without uvicorn's own Date header: a vendor's Date is the source time.
     sender = WebhookSender(simulation)
     if asked.webhooks:
-        subscribe_all(sender, asked.vendors or simulators(), asked.webhooks)
+        # A vendor whose connector is not enabled would be told 404 again and again.
+        subscribe_all(sender, asked.vendors or settings.enabled_connectors, asked.webhooks)
     config = uvicorn.Config(
         create_app(simulation, asked.vendors, sender), date_header=False, server_header=False, log_level="warning"
     )

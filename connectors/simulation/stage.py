@@ -1,4 +1,4 @@
-"""What the simulated vendors share: one world, one clock, the faults ordered, and the credentials they accept."""
+"""What the simulated vendors share: one world, one clock, the faults ordered."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from connectors.simulation.calendar import DAY
 from connectors.simulation.clock import SourceClock
-from connectors.simulation.credentials import Credentials
 from connectors.simulation.faults import Faults
 from connectors.simulation.injection import Ids, Injection, InjectionLog, inject
 from connectors.simulation.tokens import TokenStore
@@ -30,7 +29,6 @@ class Simulation:
         *,
         clock: SourceClock | None = None,
         rate_limits: bool = False,
-        credentials: Credentials | None = None,
         state: Path | None = None,
         wall: Callable[[], float] = time.monotonic,
         further: Callable[[int], World] | None = None,
@@ -41,7 +39,6 @@ class Simulation:
         # What was injected may concern what only happens after the world's first end.
         self._world = self._with_injections(world if further is None else further(self._needed()))
         self.rate_limits = rate_limits
-        self.credentials = credentials or Credentials()
         self.faults = Faults()
         self.wall = wall
         self.state = state

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from connectors.simulation.credentials import Credentials
     from connectors.simulation.stage import Simulation
 
 
@@ -27,9 +26,11 @@ class VendorWebhooks(ABC):
     name: str
     attempts: int
     """How often a delivery is sent at most."""
+    stale_seconds: float = 600.0
+    """Age of a delivery that no receiver may take any more."""
 
     @abstractmethod
-    def secrets(self, credentials: "Credentials") -> tuple[str, ...]:
+    def secrets(self) -> tuple[str, ...]:
         """The secrets that deliveries of the demonstration are signed with."""
 
     @abstractmethod
@@ -44,7 +45,7 @@ class VendorWebhooks(ABC):
     def retried(self, status: int | None) -> bool:
         """Whether a delivery that was answered with this status, or not at all, is sent again."""
 
-    def body(self, notice: Notice, attempt: int) -> bytes:
-        """The body of the attempt with this number, from 1 on."""
-        del attempt
+    def body(self, notice: Notice, attempt: int, first_sent_at: float) -> bytes:
+        """The body of the attempt with this number, from 1 on; `first_sent_at` is wall time, of the first attempt."""
+        del attempt, first_sent_at
         return orjson.dumps(notice.content)

@@ -20,7 +20,6 @@ TURN_SECONDS = 0.1
 ANSWER_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
-STALE_SECONDS = 600.0
 WAITING_MAX = 5_000
 """Deliveries of one subscription beyond which no more are made, when source time runs ahead of what can be sent."""
 
@@ -30,12 +29,14 @@ _SPOILED = ("webhook_tampered", "webhook_bad_signature", "webhook_stale")
 
 @dataclass(slots=True)
 class Delivery:
-    """A notice on its way; `due` is on the wall clock. `fault` spoils the next attempt only."""
+    """A notice on its way; `due` is on the wall clock, `first_sent_at` epoch seconds. `fault` spoils the next attempt
+    only."""
 
     notice: Notice
     due: float
     attempt: int = 1
     fault: str | None = None
+    first_sent_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class WebhookSender:
             raise UserError(f"url is not an http address: {url}.")
         now = self._simulation.clock.now_seconds()
         known = {notice.notice_id for notice in senders()[vendor].notices(self._simulation, now, now)}
-        signing = tuple(secrets) or senders()[vendor].secrets(self._simulation.credentials)
+        signing = tuple(secrets) or senders()[vendor].secrets()
         made = Subscription(next(self._numbers), vendor, url, signing, now, known)
         self.subscriptions.append(made)
         return made
@@ -164,10 +165,13 @@ class WebhookSender:
 
     async def _send(self, subscription: Subscription, delivery: Delivery, client: httpx.AsyncClient) -> int | None:
         vendor = senders()[subscription.vendor]
-        body = vendor.body(delivery.notice, delivery.attempt)
         signed_at, secrets = self._unix_time(), subscription.secrets
         if delivery.fault == "webhook_stale":
-            signed_at -= STALE_SECONDS
+            signed_at -= vendor.stale_seconds
+        first_sent_at = signed_at if delivery.first_sent_at is None else delivery.first_sent_at
+        if delivery.fault is None:
+            delivery.first_sent_at = first_sent_at
+        body = vendor.body(delivery.notice, delivery.attempt, first_sent_at)
         if delivery.fault == "webhook_bad_signature":
             secrets = (_FOREIGN_SECRET,)
         headers = vendor.headers(body, subscription.url, secrets, signed_at)
@@ -188,7 +192,8 @@ class WebhookSender:
             subscription.given_up += 1
             return
         wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (delivery.attempt - 1))
-        again = Delivery(delivery.notice, self._simulation.wall() + wait, delivery.attempt + 1)
+        due = self._simulation.wall() + wait
+        again = Delivery(delivery.notice, due, delivery.attempt + 1, first_sent_at=delivery.first_sent_at)
         subscription.waiting.append(again)
 
 

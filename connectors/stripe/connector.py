@@ -6,7 +6,7 @@ from pydantic_settings import SettingsConfigDict
 from connectors.contract import Stream, Webhook
 from connectors.http import FixedAuthorization, VendorHttp, Wire
 from connectors.pace import Pace
-from connectors.simulation.credentials import Credentials
+from connectors.stripe import credentials
 from connectors.stripe.client import API_VERSION, StripeClient, classify
 from connectors.stripe.stream import BillingStream
 from connectors.stripe.webhook import StripeWebhook
@@ -41,7 +41,7 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     own = StripeSettings.load()
     url, key = own.url, own.key.get_secret_value()
     if settings.simulator_url:
-        url, key = f"{settings.simulator_url.rstrip('/')}/{NAME}", Credentials().stripe_key
+        url, key = f"{settings.simulator_url.rstrip('/')}/{NAME}", credentials.KEY
     else:
         own.require("key")
     # 25 a second for each endpoint in the narrowest case.
@@ -61,6 +61,6 @@ def webhook(settings: Settings) -> Webhook | None:
     """How Stripe signs what it sends here; None where no secret is set."""
     given = StripeSettings.load().webhook_secrets.get_secret_value()
     if settings.simulator_url:
-        given = Credentials().stripe_webhook_secret
+        given = credentials.WEBHOOK_SECRET
     secrets = [secret.strip() for secret in given.split(",") if secret.strip()]
     return StripeWebhook(secrets) if secrets else None

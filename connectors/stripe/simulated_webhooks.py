@@ -4,9 +4,9 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from connectors.simulation.credentials import Credentials
 from connectors.simulation.stage import Simulation
 from connectors.simulation.vendor_webhooks import Notice, VendorWebhooks
+from connectors.stripe.credentials import WEBHOOK_SECRET
 from connectors.stripe.simulator import API_VERSION, ledger_of
 
 
@@ -16,9 +16,9 @@ class StripeWebhooks(VendorWebhooks):
     name = "stripe"
     attempts = 12
 
-    def secrets(self, credentials: Credentials) -> tuple[str, ...]:
+    def secrets(self) -> tuple[str, ...]:
         """One secret an endpoint, two while it is rolled."""
-        return (credentials.stripe_webhook_secret,)
+        return (WEBHOOK_SECRET,)
 
     def notices(self, simulation: Simulation, first: int, last: int) -> list[Notice]:
         """One event for each mutation."""

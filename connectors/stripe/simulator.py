@@ -23,6 +23,7 @@ from connectors.simulation.limits import RequestWindow
 from connectors.simulation.listing import ListError, ListRequest
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import PLAN_PRICES_CENTS, Account, Invoice, Subscription, World
+from connectors.stripe import credentials
 
 NAME = "stripe"
 
@@ -239,7 +240,7 @@ class StripeSimulator:
         key = _basic_user(given) if scheme == "Basic" else given
         if scheme not in ("Basic", "Bearer") or not key:
             return error(401, "You did not provide an API key.")
-        if key != self._simulation.credentials.stripe_key:
+        if key != credentials.KEY:
             return self._front.unauthorized(request)
         if self._simulation.faults.take("stripe", vendor_path(request.scope), "lock_timeout"):
             message = "This object cannot be accessed right now because another API request is accessing it."

@@ -45,9 +45,7 @@ class WebhookEndpoint:
         source = request.path_params["source"]
         webhook = self._webhooks.get(source)
         if webhook is None:
-            return problem(
-                404, "No connector of this name takes webhooks here: enable it, and set the secret of its webhook."
-            )
+            return _nobody()
         taken = 0
         content = bytearray()
         try:
@@ -62,6 +60,13 @@ class WebhookEndpoint:
             return await self._settled(webhook, source, request, bytes(content))
         finally:
             self._unsettled_bytes -= taken
+
+    async def looked_at(self, request: Request) -> Response:
+        """`HEAD`, by which a vendor may ask before it registers the address: 200 where deliveries are taken, else 404.
+
+        Anybody may ask; nothing is kept and nothing told but what the status of any delivery tells.
+        """
+        return Response(status_code=200) if request.path_params["source"] in self._webhooks else _nobody()
 
     async def _settled(self, webhook: Webhook, source: str, request: Request, body: bytes) -> Response:
         delivery = Delivery(
@@ -91,3 +96,7 @@ class WebhookEndpoint:
         log.warning("webhook_refused", source=source, status=status, reason=reason)
         DELIVERIES.labels(source, status).inc()
         return problem(status, reason, challenge="Signature" if status == 401 else None)
+
+
+def _nobody() -> Response:
+    return problem(404, "No connector of this name takes webhooks here: enable it, and set the secret of its webhook.")

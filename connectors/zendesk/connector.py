@@ -8,8 +8,8 @@ from pydantic_settings import SettingsConfigDict
 from connectors.contract import Stream, Webhook
 from connectors.http import Authorization, FixedAuthorization, VendorHttp, Wire
 from connectors.pace import Pace
-from connectors.simulation.credentials import Credentials
 from connectors.vendor_settings import VendorSettings
+from connectors.zendesk import credentials
 from connectors.zendesk.client import EXPORTS, OBJECTS, ZendeskClient, client_credentials
 from connectors.zendesk.stream import TicketStream
 from connectors.zendesk.webhook import ZendeskWebhook
@@ -40,11 +40,10 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     """
     own = ZendeskSettings.load()
     if settings.simulator_url:
-        demo = Credentials()
         own = ZendeskSettings(
             url=f"{settings.simulator_url.rstrip('/')}/{NAME}",
-            client_id=demo.zendesk_client_id,
-            client_secret=SecretStr(demo.zendesk_client_secret),
+            client_id=credentials.CLIENT_ID,
+            client_secret=SecretStr(credentials.CLIENT_SECRET),
             email="",
             api_token=SecretStr(""),
             webhook_secret=SecretStr(""),
@@ -65,7 +64,7 @@ def webhook(settings: Settings) -> Webhook | None:
     """How Zendesk signs what it sends here; None where no secret is set."""
     secret = ZendeskSettings.load().webhook_secret.get_secret_value()
     if settings.simulator_url:
-        secret = Credentials().zendesk_webhook_secret
+        secret = credentials.WEBHOOK_SECRET
     return ZendeskWebhook(secret) if secret else None
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.simulation.credentials import Credentials
 from connectors.simulation.stage import Simulation
 from connectors.simulation.support_records import ticket
 from connectors.simulation.vendor_webhooks import Notice, VendorWebhooks
+from connectors.zendesk.credentials import WEBHOOK_SECRET
 from connectors.zendesk.simulator import versions_of
 
 _ACCOUNT_ID = 12514403
@@ -23,9 +23,9 @@ class ZendeskWebhooks(VendorWebhooks):
     name = "zendesk"
     attempts = 6
 
-    def secrets(self, credentials: Credentials) -> tuple[str, ...]:
+    def secrets(self) -> tuple[str, ...]:
         """A webhook has one secret."""
-        return (credentials.zendesk_webhook_secret,)
+        return (WEBHOOK_SECRET,)
 
     def notices(self, simulation: Simulation, first: int, last: int) -> list[Notice]:
         """One event for each version of a ticket."""

@@ -22,6 +22,7 @@ from connectors.simulation.stage import Simulation
 from connectors.simulation.support_records import metric_set, organization, organization_id, ticket
 from connectors.simulation.ticket_versions import Position, TicketVersions, ratings, ticket_versions
 from connectors.simulation.world import NEVER, Surveys, Tickets, World
+from connectors.zendesk import credentials
 
 NAME = "zendesk"
 
@@ -107,20 +108,20 @@ class ZendeskSimulator:
 
     async def token(self, request: Request) -> Response:
         """`POST /oauth/tokens`: client credentials, and refresh, which ends the old pair at once."""
-        known, tokens = self._simulation.credentials, self._simulation.tokens
+        tokens = self._simulation.tokens
         try:
             asked = orjson.loads(await request.body())
             lifetime, grant = int(asked.get("expires_in", _ACCESS_SECONDS)), asked["grant_type"]
         except (ValueError, KeyError, TypeError, AttributeError):
             return _token_error("invalid_request", "The request is missing a required parameter.")
         if (asked.get("client_id"), asked.get("client_secret")) != (
-            known.zendesk_client_id,
-            known.zendesk_client_secret,
+            credentials.CLIENT_ID,
+            credentials.CLIENT_SECRET,
         ):
             return _token_error("invalid_client", "Client authentication failed.", 401)
         answer = {"token_type": "bearer", "scope": asked.get("scope", "read"), "expires_in": lifetime}
         if grant == "refresh_token":
-            if asked.get("refresh_token") != tokens.refresh_token("zendesk", known.zendesk_refresh_token):
+            if asked.get("refresh_token") != tokens.refresh_token("zendesk", credentials.REFRESH_TOKEN):
                 return _token_error("invalid_grant", "The provided refresh token is invalid, expired or revoked.")
             answer["refresh_token"] = tokens.rotate("zendesk", "zd-refresh-")
             answer["refresh_token_expires_in"] = int(asked.get("refresh_token_expires_in", _REFRESH_SECONDS))
@@ -245,8 +246,7 @@ class ZendeskSimulator:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":
             return None if self._simulation.tokens.accepts("zendesk", given) else self._front.unauthorized(request)
-        known = self._simulation.credentials
-        expected = base64.b64encode(f"{known.zendesk_email}/token:{known.zendesk_api_token}".encode()).decode()
+        expected = base64.b64encode(f"{credentials.EMAIL}/token:{credentials.API_TOKEN}".encode()).decode()
         if scheme == "Basic" and given == expected:
             return None
         return JSONResponse({"error": "Couldn't authenticate you"}, 401)

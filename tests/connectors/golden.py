@@ -85,16 +85,6 @@ def _profile(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _link(link: Link) -> dict[str, Any]:
-    return {
-        "identity": link.identity,
-        "account_ref": link.account_ref,
-        "evidence": link.evidence,
-        "valid_from": iso(link.valid_from),
-        "withdrawn": link.withdrawn,
-    }
-
-
 def write(path: Path, case: dict[str, Any]) -> None:
     """Stores a case as a reviewable file."""
     path.parent.mkdir(exist_ok=True)

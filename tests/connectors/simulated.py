@@ -152,6 +152,12 @@ class Followed:
         self.stream, self.seen = stream, None
 
 
+def followed_together(streams: Mapping[str, Stream], index: IdentityIndex | None = None) -> dict[str, Followed]:
+    """A connector's streams with one index: what one of them claims tells the accounts of the others' events."""
+    shared = index or IdentityIndex(has_identity_source=False)
+    return {name: Followed(stream, index=shared) for name, stream in streams.items()}
+
+
 def by_id(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
     """What the rollup makes of events: one for each id, the first."""
     found: dict[str, dict[str, Any]] = {}

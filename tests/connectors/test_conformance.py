@@ -12,7 +12,7 @@ from connectors.simulation.faults import Fault, kinds_of
 from connectors.simulation.vendors import simulators
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed, by_id, conformance, set_environment
+from tests.connectors.simulated import Followed, by_id, conformance, followed_together, set_environment
 from vitals.errors import FatalError, UserError
 from vitals.settings import Settings
 
@@ -49,7 +49,7 @@ def ordered() -> list[Any]:
 
 def load(streams: dict[str, Stream]) -> dict[str, Followed]:
     """Every stream of a connector until its vendor has no more."""
-    return {name: Followed(stream).catch_up() for name, stream in streams.items()}
+    return {name: one.catch_up() for name, one in followed_together(streams).items()}
 
 
 def brought(loaded: dict[str, Followed]) -> dict[str, Any]:
@@ -132,8 +132,8 @@ def test_a_restart_after_every_page_loses_and_repeats_nothing(
     name: str, world: World, clean: dict[str, Any], stage_of: StageOf
 ) -> None:
     stage = stage_of(world)
-    for stream_name, stream in stage.streams(name).items():
-        followed, more = Followed(stream), True
+    for stream_name, followed in followed_together(stage.streams(name)).items():
+        more = True
         while more:
             more = followed.page()
             followed.restart(stage.streams(name)[stream_name])
@@ -144,7 +144,7 @@ def test_a_restart_after_every_page_loses_and_repeats_nothing(
 @pytest.mark.parametrize("name", SIMULATED)
 def test_following_brings_what_a_later_first_load_brings(name: str, world: World, stage_of: StageOf) -> None:
     stage, end = stage_of(world), world.history_end + 45 * DAY
-    followed = {stream: Followed(one) for stream, one in stage.streams(name).items()}
+    followed = followed_together(stage.streams(name))
     for at in range(world.history_end, end + 1, 5 * DAY // 2 + 7_333):
         stage.advance_to(at)
         for one in followed.values():
@@ -170,7 +170,7 @@ def _without(followed: Followed, kinds: tuple[str, ...]) -> dict[str, Any]:
 def test_no_event_comes_after_the_promise_that_covers_it(name: str, world: World, stage_of: StageOf) -> None:
     """Products' exports are the exception by design: their look-back is the topic's allowed lateness."""
     stage = stage_of(world)
-    for followed in (Followed(stream) for stream in stage.streams(name).values()):
+    for followed in followed_together(stage.streams(name)).values():
         followed.catch_up()
         for _ in range(12):
             promise = followed.promises[-1]

@@ -1,26 +1,30 @@
 """HubSpot's companies: beside Salesforce they claim its accounts, without it they are the accounts."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.catalogue import identity_source_enabled
-from connectors.contract import Link, Mapped, Profile, RawObject
-from connectors.hubspot.accounts import domain_of, links_of, primary_company
+from connectors.contract import Merge, Profile, RawObject
+from connectors.hubspot.accounts import primary_company
 from connectors.hubspot.mapping import Meaning
-from connectors.hubspot.simulated_objects import company_id, domain_for
-from connectors.simulation.injection import Injection
+from connectors.hubspot.simulated_ids import company_id
+from connectors.identities import IdentityIndex
+from connectors.identity.claims import CLAIMS, statements
+from connectors.simulation.links import domain_of
 from connectors.simulation.world import World
+from connectors.stream_state import merge_updates
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import SIMULATOR_URL, Followed
+from tests.connectors.simulated import SIMULATOR_URL, Followed, followed_together
+from vitals.events import account_id
 from vitals.settings import Settings
 
 StageOf = Callable[..., Stage]
 CREATED, CHANGED, MERGED = "2024-03-02T08:15:00.000Z", "2026-11-20T10:04:11.512Z", "2026-11-21T00:00:00Z"
+LATER, LATEST = "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"
 CRM = "0015e00000AaBbCAAV"
 
 
@@ -46,7 +50,10 @@ def test_who_is_the_identity_source(world: World, stage_of: StageOf) -> None:
 
 def test_without_salesforce_companies_define_the_accounts(world: World, stage_of: StageOf) -> None:
     stage = alone(stage_of(world))
-    followed = {name: Followed(one).catch_up() for name, one in stage.streams("hubspot").items()}
+    index = IdentityIndex(has_identity_source=True)
+    followed = followed_together(stage.streams("hubspot"), index)
+    for one in followed.values():
+        one.catch_up()
     newest = {profile.crm_id: profile for profile in followed["hubspot.companies"].profiles}
     assert newest.keys() == {str(company_id(account.external_id)) for account in world.accounts}
     for account in world.accounts:
@@ -58,6 +65,12 @@ def test_without_salesforce_companies_define_the_accounts(world: World, stage_of
     for one in followed.values():
         references = {event.account_ref for event in one.mapped}
         assert references <= {profile.identity for profile in newest.values()}
+        assert not one.set_aside
+    # What others call the account by an id of the CRM means the company: its own id, or one of Salesforce's.
+    for account in world.accounts:
+        company = company_id(account.external_id)
+        own = account_id(f"hubspot:company:{company}")
+        assert {index.resolve(f"crm:account:{one}") for one in (company, account.crm_id)} == {own}
     # Deals and tickets name the company; nothing else about it is read.
     assert not [raw for raw in followed["hubspot.deals"].objects if raw.object_type == "company"]
     owner_calls = [one for one in stage.transport.requests if one.url.path.endswith("/owners/2026-09")]
@@ -78,35 +91,54 @@ def test_beside_salesforce_companies_only_claim(world: World, stage_of: StageOf)
         for account in world.accounts
         for target, evidence in (
             (f"crm:account:{account.crm_id}", "external_id"),
-            (f"domain:{domain_for(account)}", "domain"),
+            (f"domain:{domain_of(account)}", "domain"),
         )
     }
 
 
-def test_a_company_that_is_linked_later_gives_its_account_to_the_next_events(
-    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
+def test_beside_salesforce_an_event_names_its_company_and_the_companys_claims_decide(
+    world: World, stage_of: StageOf
 ) -> None:
-    monkeypatch.setenv("VITALS_HUBSPOT_CRM_ID_PROPERTY", "sf_id")
-    stage = stage_of(world)
-    followed = Followed(stage.streams("hubspot")["hubspot.tickets"]).catch_up()
-    assert not followed.events, "no company is linked by that property"
-    monkeypatch.delenv("VITALS_HUBSPOT_CRM_ID_PROPERTY")
-    followed.restart(stage.streams("hubspot")["hubspot.tickets"])
-    stage.advance_to(world.history_end + 100)
-    stage.simulation.inject(Injection("ticket_opened", account=world.accounts[0].crm_id))
-    stage.advance_to(world.history_end + 200)
-    followed.catch_up()
-    assert [event.kind for event in followed.events][-1] == "support.ticket_opened"
+    followed = followed_together(stage_of(world).streams("hubspot"))
+    tickets = followed["hubspot.tickets"].catch_up()
+    assert not tickets.events, "no claim has come yet"
+    waiting = [(record.account_ref, record.event_time) for record in tickets.set_aside]
+    assert {name for name, _ in waiting} <= {
+        f"hubspot:company:{company_id(account.external_id)}" for account in world.accounts
+    }
+    followed["hubspot.companies"].catch_up()
+    expected = {
+        f"hubspot:company:{company_id(one.external_id)}": account_id(f"crm:account:{one.crm_id}")
+        for one in world.accounts
+    }
+    assert all(tickets.index.resolve(name, at) == expected[str(name)] for name, at in waiting)
+    assert not [raw for raw in tickets.objects if raw.object_type != "ticket"], "nothing is read for links alone"
 
 
-def test_a_merge_where_hubspot_is_the_crm_ends_one_account_and_points_it_to_the_other() -> None:
-    meaning = Meaning(identity_source=True, crm_id_property="crm_account_id")
+CLAIMING = company("555", CHANGED, name="Old Harbor", domain="oldharbor.example", crm_account_id=CRM)
+WINNING = company("777", CHANGED, name="Harbor", domain="harbor.example")
+
+
+def told(meaning: Meaning, *raws: RawObject) -> dict[str, Any]:
+    """The stream's state after these companies."""
     state: dict[str, Any] = {}
-    for raw in (
-        company("555", CHANGED, name="Old Harbor", domain="oldharbor.example"),
-        company("777", CHANGED, name="Harbor", domain="harbor.example"),
-    ):
-        state |= meaning.company(raw, state).state
+    for raw in raws:
+        mapped = meaning.company(raw, state)
+        said = statements("hubspot", "hubspot.companies", mapped, state)
+        merge_updates(state, {**mapped.state, **said.state})
+    return state
+
+
+def claimed(state: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """What the stream claims now: (identity, target, evidence)."""
+    return {
+        (one, other, why) for entry in state if entry.startswith(CLAIMS) for one, other, why, _since in state[entry]
+    }
+
+
+def test_a_merge_where_hubspot_is_the_crm_ends_one_account_and_its_events_go_on_as_the_others() -> None:
+    meaning = Meaning(identity_source=True, crm_id_property="crm_account_id")
+    state = told(meaning, CLAIMING, WINNING)
     winner = company("777", MERGED, name="Harbor", domain="harbor.example", hs_merged_object_ids="555")
     mapped = meaning.company(winner, state)
     gone = [profile for profile in mapped.profiles if profile.deleted]
@@ -117,29 +149,98 @@ def test_a_merge_where_hubspot_is_the_crm_ends_one_account_and_points_it_to_the_
         ("crm.account_deleted", "hubspot:company:555", "555"),
     ]
     at = gone[0].valid_from
-    assert {link for link in mapped.links if link.identity == "hubspot:company:555"} == {
-        Link("hubspot:company:555", "domain:oldharbor.example", "domain", at, withdrawn=True),
-        Link("hubspot:company:555", "domain:harbor.example", "domain", at),
-        Link("hubspot:company:555", "hubspot:company:777", "crm_link", at),
+    just_after = at + timedelta(microseconds=1)
+    assert list(mapped.merges) == [Merge("hubspot:company:555", "hubspot:company:777", just_after)]
+    after = told(meaning, CLAIMING, WINNING, winner)
+    assert claimed(after) == {
+        ("crm:account:777", "hubspot:company:777", "crm_link"),
+        ("hubspot:company:777", "domain:harbor.example", "domain"),
+        # Others go on naming it; its domain is free.
+        ("crm:account:555", "hubspot:company:555", "crm_link"),
+        (f"crm:account:{CRM}", "hubspot:company:555", "crm_link"),
     }
-    again = meaning.company(winner, {**state, **mapped.state})
-    assert not [link for link in again.links if link.withdrawn]
+    again = meaning.company(winner, after)
+    assert not again.merges
     assert not [profile for profile in again.profiles if profile.deleted]
-    assert [event.kind for event in again.events] == ["crm.account_created", "crm.account_updated"]
+    said = statements("hubspot", "hubspot.companies", again, after)
+    assert (said.claims, list(said.aliases)) == ([], []), "nothing new is said"
 
 
-def test_a_winner_that_is_merged_itself_takes_all_along_and_ends_only_itself() -> None:
+def test_a_merged_company_that_comes_back_is_its_own_account_and_can_be_merged_again() -> None:
     meaning = Meaning(identity_source=True, crm_id_property="crm_account_id")
-    state: dict[str, Any] = {}
-    for raw in (
-        company("777", CHANGED, name="Harbor", hs_merged_object_ids="555"),
+    winner = company("777", MERGED, name="Harbor", hs_merged_object_ids="555")
+    state = told(meaning, CLAIMING, WINNING, winner)
+    back = company("555", LATER, name="Old Harbor", domain="oldharbor.example")
+    said = statements("hubspot", "hubspot.companies", meaning.company(back, state), state)
+    assert [(alias.identity, alias.withdrawn) for alias in said.aliases] == [("hubspot:company:555", True)]
+    state = told(meaning, CLAIMING, WINNING, winner, back)
+    assert meaning.company(company("777", LATEST, name="Harbor", hs_merged_object_ids="555"), state).merges
+
+
+def test_a_company_that_was_merged_before_it_was_seen_names_the_winner() -> None:
+    meaning = Meaning(identity_source=True, crm_id_property="crm_account_id")
+    winner = company("777", MERGED, name="Harbor", hs_merged_object_ids="555")
+    assert claimed(told(meaning, winner)) == {
+        ("crm:account:777", "hubspot:company:777", "crm_link"),
+        ("hubspot:company:555", "hubspot:company:777", "crm_link"),
+        ("crm:account:555", "hubspot:company:777", "crm_link"),
+    }
+
+
+def test_beside_salesforce_a_merged_company_keeps_its_account_and_one_without_means_the_winner() -> None:
+    meaning = Meaning(identity_source=False, crm_id_property="crm_account_id")
+    unlinked = company("557", CHANGED)
+    winner = company("777", MERGED, domain="harbor.example", hs_merged_object_ids="555;556;557")
+    mapped = meaning.company(winner, told(meaning, CLAIMING, WINNING, unlinked))
+    assert (mapped.profiles, mapped.merges) == ((), ())
+    assert [event.source_id for event in mapped.events if event.kind == "crm.account_deleted"] == ["555"]
+    state = told(meaning, CLAIMING, WINNING, unlinked, winner)
+    assert claimed(state) == {
+        ("hubspot:company:777", "domain:harbor.example", "domain"),
+        ("hubspot:company:555", f"crm:account:{CRM}", "external_id"),
+        ("hubspot:company:555", "domain:oldharbor.example", "domain"),
+        ("hubspot:company:556", "hubspot:company:777", "external_id"),
+        ("hubspot:company:557", "hubspot:company:777", "external_id"),
+    }
+    assert claimed(told(meaning, CLAIMING, WINNING, unlinked, winner, winner)) == claimed(state)
+
+
+def test_a_winner_that_is_merged_itself_ends_only_itself_and_the_chain_holds() -> None:
+    meaning = Meaning(identity_source=True, crm_id_property="crm_account_id")
+    raws = (
+        CLAIMING,
+        company("777", MERGED, name="Harbor", hs_merged_object_ids="555"),
         company("999", CHANGED, name="Ports"),
-    ):
-        state |= meaning.company(raw, state).state
-    mapped = meaning.company(company("999", MERGED, name="Ports", hs_merged_object_ids="555;777"), state)
+    )
+    winner = company("999", LATER, name="Ports", hs_merged_object_ids="555;777")
+    mapped = meaning.company(winner, told(meaning, *raws))
     assert [event.source_id for event in mapped.events if event.kind == "crm.account_deleted"] == ["777"]
-    aliases = {(link.identity, link.account_ref) for link in mapped.links if link.evidence == "crm_link"}
-    assert aliases == {(f"hubspot:company:{one}", "hubspot:company:999") for one in ("555", "777")}
+    assert [(one.identity, one.surviving) for one in mapped.merges] == [("hubspot:company:777", "hubspot:company:999")]
+    index = IdentityIndex(has_identity_source=True)
+    state: dict[str, Any] = {}
+    for raw in (*raws, winner):
+        mapped = meaning.company(raw, state)
+        said = statements("hubspot", "hubspot.companies", mapped, state)
+        merge_updates(state, {**mapped.state, **said.state})
+        for profile in mapped.profiles:
+            index.identities.define(profile.identity, account_id(profile.identity))
+        for claim in said.claims:
+            index.identities.claim(claim)
+        for alias in said.aliases:
+            index.identities.alias(alias)
+    names = [f"{kind}{number}" for kind in ("hubspot:company:", "crm:account:") for number in (555, 777, 999)]
+    end, before = datetime(2027, 1, 1, tzinfo=UTC), datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert {index.resolve(name, end) for name in names} == {account_id("hubspot:company:999")}
+    assert index.resolve("hubspot:company:555", before) == account_id("hubspot:company:555")
+
+
+def test_an_older_version_that_a_search_shows_later_claims_nothing() -> None:
+    meaning = Meaning(identity_source=True, crm_id_property="crm_account_id")
+    newer = company("777", LATER, name="Harbor", domain="new.example")
+    state = told(meaning, WINNING, newer)
+    mapped = meaning.company(WINNING, state)
+    assert [event.kind for event in mapped.events] == ["crm.account_created", "crm.account_updated"]
+    assert (mapped.profiles, mapped.links, mapped.claimants, dict(mapped.state)) == ((), (), (), {})
 
 
 def test_a_profile_needs_a_name_or_a_domain() -> None:
@@ -149,56 +250,24 @@ def test_a_profile_needs_a_name_or_a_domain() -> None:
     assert profile.name == "harbor.example"
 
 
-values = st.one_of(st.none(), st.sampled_from(["a", "b", "c"]))
-claims = st.fixed_dictionaries({"crm_id": values, "domain": values})
+texts = st.sampled_from([None, "", "harbor.example", "https://www.port.example/x", "gmail.com", "no domain"])
+versions = st.lists(st.tuples(st.sampled_from([None, CRM, "none of ours"]), texts), min_size=1, max_size=8)
 
 
-@given(history=st.lists(claims, min_size=1, max_size=8))
-def test_what_is_claimed_in_the_end_is_what_the_last_version_says(history: list[dict[str, str | None]]) -> None:
-    standing: set[tuple[str, str]] = set()
-    before: dict[str, str | None] = {}
-    when = datetime(2026, 1, 1, tzinfo=UTC)
-    for now in history:
-        links = links_of("1", before, now, when)
-        for link in links:
-            claim = (link.account_ref, link.evidence)
-            assert claim in standing or not link.withdrawn, "only what stands is withdrawn"
-            standing = standing - {claim} if link.withdrawn else standing | {claim}
-        # Whoever takes an object's links as all that it claims needs no withdrawals.
-        assert {(link.account_ref, link.evidence) for link in links if not link.withdrawn} == standing
-        before = now
-    last = history[-1]
-    expected = {(f"crm:account:{last['crm_id']}", "external_id")} if last["crm_id"] else set()
-    assert standing == expected | ({(f"domain:{last['domain']}", "domain")} if last["domain"] else set())
-
-
-@pytest.mark.parametrize(
-    ("written", "domain"),
-    [
-        ("Harbor-Foods.Example", "harbor-foods.example"),
-        (" http://www.harbor.example:8080/x?y ", "harbor.example"),
-        ("xn--hrbor-gra.example", "xn--hrbor-gra.example"),
-        ("harbor", None),
-        ("-harbor.example", None),
-        ("harbor..example", None),
-        ("10.0.0.1", None),
-        ("a" * 64 + ".example", None),
-        ("", None),
-        (None, None),
-        (7, None),
-    ],
-)
-def test_domains(written: Any, domain: str | None) -> None:
-    assert domain_of(written) == domain
-
-
-labels = st.lists(st.sampled_from(["www", "harbor", "x-1", "example", "https://www", "-", ""]), max_size=5)
-
-
-@given(st.one_of(st.text(), labels.map(".".join)))
-def test_a_domain_in_its_plain_form_stays_as_it_is(text: str) -> None:
-    domain = domain_of(text)
-    assert domain is None or domain_of(domain) == domain
+@given(history=versions, identity_source=st.booleans())
+def test_what_is_claimed_in_the_end_is_what_the_last_version_says(
+    history: list[tuple[str | None, str | None]], identity_source: bool
+) -> None:
+    meaning = Meaning(identity_source=identity_source, crm_id_property="crm_account_id")
+    raws = [
+        company("1", f"2026-11-20T10:{minute:02}:00Z", name="Harbor", crm_account_id=crm_id, domain=domain)
+        for minute, (crm_id, domain) in enumerate(history)
+    ]
+    last = claimed(told(meaning, *raws))
+    assert last == claimed(told(meaning, raws[-1]))
+    targets = {target for _, target, _ in last}
+    assert "domain:gmail.com" not in targets
+    assert (f"crm:account:{CRM}" in targets | {name for name, _, _ in last}) == (history[-1][0] == CRM)
 
 
 def associated(*ids: int, primary: int | None = None) -> dict[str, Any]:
@@ -220,9 +289,3 @@ def test_the_primary_company_counts_whatever_the_order(ids: list[int], place: in
     for order in (ids, ids[::-1]):
         assert primary_company(associated(*order, primary=primary)) == str(primary)
         assert primary_company(associated(*order)) == str(min(ids))
-
-
-def test_a_company_in_another_stream_is_only_its_claims() -> None:
-    meaning = Meaning(identity_source=False, crm_id_property="sf_id")
-    mapped = meaning.link_only(company("9", CHANGED, sf_id=CRM), {})
-    assert mapped == Mapped(state={"company/9": {"crm_id": CRM, "domain": None}})

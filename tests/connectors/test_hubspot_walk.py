@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from connectors.fields import iso
 from connectors.hubspot import simulator
-from connectors.hubspot.simulated_objects import company_id
+from connectors.hubspot.simulated_ids import company_id
 from connectors.hubspot.stream import LAG
 from connectors.simulation.calendar import DAY
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
 from connectors.simulation.world import NEVER, Tickets, World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed, by_id, count
+from tests.connectors.simulated import Followed, by_id, count, followed_together
 from vitals.events import account_id
 
 StageOf = Callable[..., Stage]
@@ -82,7 +82,7 @@ def test_each_ticket_is_told_once_whatever_happens_between_two_pages(
     stage = Stage(with_tickets(world, tickets), START)
     late = []
     try:
-        followed = Followed(stage.streams("hubspot")[TICKETS])
+        followed = _with_companies(stage, TICKETS)
         at = START
         for gap in gaps:
             promise, before = followed.promises[-1] if followed.promises else None, len(followed.events)
@@ -115,7 +115,7 @@ def test_more_rows_of_one_modification_time_than_a_search_gives(
     monkeypatch.setattr("connectors.hubspot.simulated_search.DEEPEST", 210)
     second, many = START + 100, 850
     stage = stage_of(with_tickets(world, [(second, NEVER)] * many), START)
-    followed = Followed(stage.streams("hubspot")[TICKETS]).catch_up()
+    followed = _with_companies(stage, TICKETS).catch_up()
     assert not followed.events
     stage.advance_to(second + 60)
     followed.catch_up()
@@ -131,7 +131,7 @@ def test_a_full_page_that_is_the_last_and_a_short_one_that_is_not(
 ) -> None:
     monkeypatch.setattr("connectors.hubspot.client.LIST_OBJECTS", 4)
     stage = stage_of(with_tickets(world, [(START - 10, NEVER)] * 8), START)
-    followed = Followed(stage.streams("hubspot")[TICKETS]).catch_up()
+    followed = _with_companies(stage, TICKETS).catch_up()
     assert len(followed.events) == 8
     # Two full pages, and the one of archived tickets.
     assert followed.pages == 3
@@ -163,7 +163,7 @@ def test_a_company_changed_while_paging_is_read_in_its_last_version(
 
 def test_what_the_index_shows_after_its_promise_is_caught_by_the_overlap(world: World, stage_of: StageOf) -> None:
     stage = stage_of(world)
-    followed = Followed(stage.streams("hubspot")[TICKETS]).catch_up()
+    followed = _with_companies(stage, TICKETS).catch_up()
     stage.advance_to(world.history_end + 10)
     stage.simulation.inject(Injection("ticket_opened", account=world.accounts[0].crm_id))
     opened_at = stage.simulation.clock.now()
@@ -230,7 +230,7 @@ def test_how_often_archived_objects_are_read_is_a_setting(
 ) -> None:
     monkeypatch.setenv("VITALS_HUBSPOT_ARCHIVED_EVERY_HOURS", "0.5")
     stage = stage_of(world)
-    followed = Followed(stage.streams("hubspot")[DEALS]).catch_up()
+    followed = _with_companies(stage, DEALS).catch_up()
 
     def scans() -> int:
         return sum(one.url.params.get("archived") == "true" for one in stage.transport.requests if one.method == "GET")
@@ -246,17 +246,20 @@ def test_a_deletion_before_the_first_load_is_told_by_it(world: World, stage_of: 
     stage, account = stage_of(world), world.accounts[7]
     stage.simulation.inject(Injection("account_changed", account=account.crm_id, deleted=True))
     stage.advance_to(world.history_end + HOUR)
-    loaded = {name: Followed(one).catch_up() for name, one in stage.streams("hubspot").items()}
+    loaded = followed_together(stage.streams("hubspot"))
+    for one in loaded.values():
+        one.catch_up()
     mine = [event.kind for event in loaded[COMPANIES].events if event.account_id == _account(account.crm_id)]
     assert mine == ["crm.account_created", "crm.account_deleted"]
-    # Its deal is still its own: an archived company is read too.
+    # Its deal is still its own.
     assert _account(account.crm_id) in {event.account_id for event in loaded[DEALS].events}
 
 
-def test_a_merge_moves_the_losers_claims_and_its_deals_to_the_winner(world: World, stage_of: StageOf) -> None:
+def test_a_merge_moves_the_losers_deals_and_tickets_to_the_winner(world: World, stage_of: StageOf) -> None:
     stage = stage_of(world)
-    streams = stage.streams("hubspot")
-    followed = {name: Followed(one).catch_up() for name, one in streams.items()}
+    followed = followed_together(stage.streams("hubspot"))
+    for one in followed.values():
+        one.catch_up()
     winner, loser = world.accounts[1], world.accounts[2]
     stage.advance_to(world.history_end + 100)
     _merge(stage, company_id(winner.external_id), company_id(loser.external_id))
@@ -286,17 +289,27 @@ def test_a_merge_moves_the_losers_claims_and_its_deals_to_the_winner(world: Worl
 def test_other_versions_of_the_api_bring_the_same(
     version: str, world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = {name: Followed(one).catch_up() for name, one in stage_of(world).streams("hubspot").items()}
+    usual = followed_together(stage_of(world).streams("hubspot"))
+    for one in usual.values():
+        one.catch_up()
     monkeypatch.setenv("VITALS_HUBSPOT_API_VERSION", version)
     monkeypatch.setenv("VITALS_HUBSPOT_OAUTH_VERSION", "v1")
     stage = stage_of(world)
-    for name, stream in stage.streams("hubspot").items():
-        followed = Followed(stream).catch_up()
+    for name, followed in followed_together(stage.streams("hubspot")).items():
+        followed.catch_up()
         stage.advance_to(stage.simulation.clock.now() + HOUR)
         followed.catch_up()
         assert by_id(usual[name].events).items() <= by_id(followed.events).items()
     paths = {one.url.path for one in stage.transport.requests}
     assert not [path for path in paths if "2026-09" in path]
+
+
+def _with_companies(stage: Stage, name: str) -> Followed:
+    """A stream whose events' companies have been told by theirs; the requests for that are not kept."""
+    followed = followed_together(stage.streams("hubspot"))
+    followed[COMPANIES].catch_up()
+    stage.transport.requests.clear()
+    return followed[name]
 
 
 def _account(crm_id: str) -> str:

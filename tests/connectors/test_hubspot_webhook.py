@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest import mock
 
 import orjson
 import pytest
@@ -18,13 +17,14 @@ from connectors.catalogue import connector_modules
 from connectors.contract import Delivery, Page, RefusedDeliveryError, State, Stream
 from connectors.fates import map_page
 from connectors.hubspot.deliveries import HubSpotWebhook, decoded, delivery_id, objects_named
-from connectors.hubspot.simulated_objects import company_id, deal_id, ticket_object_id
+from connectors.hubspot.simulated_ids import company_id, deal_id, ticket_object_id
 from connectors.simulation.calendar import DAY
+from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import SIMULATOR_URL, Followed, by_id
-from vitals.errors import BadRecordError
+from tests.connectors.simulated import SIMULATOR_URL, Followed, by_id, followed_together
+from vitals.errors import BadRecordError, RetriableError
 from vitals.settings import Settings
 
 StageOf = Callable[..., Stage]
@@ -183,12 +183,6 @@ def test_a_body_that_is_no_list_of_events_is_a_bad_record(body: bytes) -> None:
     assert HubSpotWebhook(SECRET).verify(signed(body, "https://hooks.example.test/hubspot"))
 
 
-def take(followed: Followed, page: Page) -> None:
-    """The transaction of a page that was delivered."""
-    with mock.patch.object(followed.stream, "fetch", return_value=page):
-        followed.page()
-
-
 def meant(stream: Stream, page: Page, state: State) -> list[tuple[str, str, str | None]]:
     _, unresolved, _ = map_page(stream, page, state)
     return [(one.event.kind, one.event.source_id, one.event.account_ref) for one in unresolved]
@@ -199,7 +193,7 @@ def test_a_delivery_brings_the_events_that_the_poll_would_and_the_poll_repeats_n
 ) -> None:
     stage = stage_of(world)
     streams = stage.streams("hubspot")
-    followed = {name: Followed(one).catch_up() for name, one in streams.items()}
+    followed = {name: one.catch_up() for name, one in followed_together(streams).items()}
     stage.advance_to(world.history_end + 60)
     account = world.accounts[4]
     _, ids = stage.simulation.inject(Injection("ticket_opened", account=account.crm_id))
@@ -211,11 +205,11 @@ def test_a_delivery_brings_the_events_that_the_poll_would_and_the_poll_repeats_n
     # Neither cursor nor promise moves: what was sent proves nothing of what was not.
     assert (dict(page.state), page.complete_through, page.more) == ({}, one.promises[-1], False)
     assert meant(streams["hubspot.tickets"], page, one.state) == [
-        ("support.ticket_opened", str(ticket), f"crm:account:{account.crm_id}")
+        ("support.ticket_opened", str(ticket), f"hubspot:company:{company_id(account.external_id)}")
     ]
     assert streams["hubspot.deals"].received([told], dict(followed["hubspot.deals"].state)) is None
     before = len(one.events)
-    take(one, page)
+    one.deliver([told, told])
     assert [event.kind for event in one.events[before:]] == ["support.ticket_opened"]
     stage.advance_to(world.history_end + 300)
     one.catch_up()
@@ -236,9 +230,9 @@ def test_a_deletion_and_an_object_that_does_not_exist(world: World, stage_of: St
     page = followed.stream.received([told], dict(followed.state))
     assert page is not None
     assert meant(followed.stream, page, followed.state) == [
-        ("crm.account_deleted", str(company), f"crm:account:{account.crm_id}")
+        ("crm.account_deleted", str(company), f"hubspot:company:{company}")
     ]
-    take(followed, page)
+    followed.deliver([told])
     # The daily scan finds it again and says nothing new.
     for _ in range(3):
         stage.advance_to(stage.simulation.clock.now() + DAY)
@@ -246,7 +240,7 @@ def test_a_deletion_and_an_object_that_does_not_exist(world: World, stage_of: St
     assert sum(event.kind == "crm.account_deleted" for event in followed.events) == 1
 
 
-def test_a_deal_that_is_delivered_during_the_first_load_is_told_once(
+def test_what_is_delivered_during_the_first_load_is_left_to_it(
     world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("connectors.hubspot.client.LIST_OBJECTS", 7)
@@ -255,12 +249,42 @@ def test_a_deal_that_is_delivered_during_the_first_load_is_told_once(
     followed.page()
     newest = max(world.accounts, key=lambda one: one.first_activity_at * (one.first_activity_at <= world.history_end))
     told = named({"subscriptionType": "deal.propertyChange", "objectId": deal_id(newest.external_id)})
-    page = followed.stream.received([told], dict(followed.state))
-    assert page is not None
-    assert page.complete_through is None
-    take(followed, page)
+    assert followed.stream.received([told], dict(followed.state)) is None
     followed.catch_up()
-    own = by_id(followed.events)
-    assert sum(event["kind"] == "crm.opportunity_won" for event in own.values()) == sum(
-        one.first_activity_at <= world.history_end for one in world.accounts
-    )
+    (won,) = [event for event in followed.mapped if event.source_id == str(deal_id(newest.external_id)) and event.value]
+    assert won.kind == "crm.opportunity_won"
+
+
+def test_a_batch_that_is_answered_in_part_is_asked_for_again(world: World, stage_of: StageOf) -> None:
+    stage = stage_of(world)
+    followed = Followed(stage.streams("hubspot")["hubspot.companies"]).catch_up()
+    stage.advance_to(world.history_end + 60)
+    account = world.accounts[3]
+    stage.simulation.inject(Injection("account_changed", account=account.crm_id, plan="Enterprise"))
+    told = named({"subscriptionType": "company.propertyChange", "objectId": company_id(account.external_id)})
+    stage.simulation.faults.order(Fault("hubspot", "partial_batch", path="/crm/objects/2026-09/companies"))
+    before = len(followed.events)
+    with pytest.raises(RetriableError, match="part of a batch"):
+        followed.deliver([told])
+    assert not stage.simulation.faults.waiting()
+    followed.deliver([told])
+    assert [event.kind for event in followed.events[before:]] == ["crm.account_updated"]
+
+
+def test_a_version_that_was_told_long_ago_is_passed_over(world: World, stage_of: StageOf) -> None:
+    """The ids of its events are forgotten by then."""
+    stage = stage_of(world)
+    followed = Followed(stage.streams("hubspot")["hubspot.companies"]).catch_up()
+    account = world.accounts[2]
+    told = named({"subscriptionType": "company.propertyChange", "objectId": company_id(account.external_id)})
+    stage.advance_to(world.history_end + 60)
+    stage.simulation.inject(Injection("account_changed", account=account.crm_id, plan="Enterprise"))
+    followed.deliver([told])
+    updated = [event.event_id for event in followed.events if event.kind == "crm.account_updated"][-1]
+    for _ in range(9):
+        stage.advance_to(stage.simulation.clock.now() + DAY)
+        followed.catch_up()
+    count = len(followed.events)
+    followed.deliver([told])
+    assert len(followed.events) == count
+    assert updated not in followed.seen.ids, "or nothing was proved"

@@ -12,7 +12,7 @@ from connectors.intercom.conversation_versions import score
 from connectors.intercom.simulator import INDEX_SECONDS
 from connectors.intercom.stream import INDEX_LAG
 from connectors.simulation.faults import Fault
-from connectors.simulation.world import NEVER, Tickets, World
+from connectors.simulation.world import NEVER, Tickets, World, no_surveys
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id, count
 
@@ -32,6 +32,7 @@ def with_tickets(world: World, tickets: list[tuple[int, int]]) -> World:
     number_of = len(tickets)
     return replace(
         world,
+        surveys=no_surveys(),
         tickets=Tickets(
             ticket_id=np.arange(1, number_of + 1, dtype=np.int64),
             account=np.arange(number_of, dtype=np.int64) % len(world.accounts),

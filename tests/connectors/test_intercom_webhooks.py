@@ -14,26 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.contract import Delivery, Page, RefusedDeliveryError
-from connectors.fates import SeenIds, map_page, settle
 from connectors.http import VendorHttp, Wire
-from connectors.intercom import connector, demo
+from connectors.intercom import connector, credentials
 from connectors.intercom import simulated_records as records
 from connectors.intercom.client import IntercomClient
-from connectors.intercom.simulated_notifications import notification, ping, signed
+from connectors.intercom.simulated_webhooks import WEBHOOKS, notification, ping, signed
 from connectors.intercom.stream import ConversationStream
 from connectors.intercom.webhook import MAX_AGE, IntercomWebhook
 from connectors.simulation.world import NEVER, World
-from connectors.stream_state import merge_updates
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import SIMULATOR_URL, Followed, by_id, count
 from tests.connectors.test_intercom_cycles import HOUR, START, STREAM, with_tickets
-from vitals.events import account_id
+from vitals.errors import BadRecordError
 from vitals.settings import Settings
 
 StageOf = Callable[..., Stage]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-INGESTED_AT = datetime(2026, 1, 1, tzinfo=UTC)  # as tests.connectors.simulated writes it
 
 # Computed by others, for both sides.
 VECTOR_SECRET = "ic-demo-secret"
@@ -96,7 +92,7 @@ def test_a_signed_body_that_is_no_notification_is_refused(body: bytes) -> None:
 @given(age=st.integers(-3 * 3_600, 3 * 3_600))
 def test_an_old_notification_is_a_replay(age: int) -> None:
     told = notification("conversation.admin.closed", {"type": "conversation", "id": "515"}, int(NOW.timestamp()) - age)
-    webhook, sent = IntercomWebhook(demo.CLIENT_SECRET), delivered(told, NOW)
+    webhook, sent = IntercomWebhook(credentials.CLIENT_SECRET), delivered(told, NOW)
     if -300 <= age <= MAX_AGE.total_seconds():
         assert webhook.verify(sent) == told["id"]
     else:
@@ -106,7 +102,7 @@ def test_an_old_notification_is_a_replay(age: int) -> None:
 
 
 def test_a_second_attempt_has_the_id_of_the_first_and_a_ping_has_its_body() -> None:
-    webhook = IntercomWebhook(demo.CLIENT_SECRET)
+    webhook = IntercomWebhook(credentials.CLIENT_SECRET)
     item = {"type": "conversation", "id": "515"}
     first, second = (
         delivered(notification("conversation.admin.closed", item, 1_793_000_000, attempt)) for attempt in (1, 2)
@@ -135,21 +131,9 @@ class Notified(Followed):
 
     def take(self, *deliveries: Delivery) -> Page | None:
         page = self.stream.received(deliveries, dict(self.state))
-        if page is None:
-            return None
-        seen = SeenIds(self.stream.overlap, self.state)
-        outcome, unresolved, _ = map_page(self.stream, page, self.state)
-        settle(self.stream, outcome, unresolved, seen.ids, _known, str, INGESTED_AT)
-        seen.remember(outcome, 10_000 + self.pages)
-        merge_updates(self.state, outcome.updates)
-        self.pages += 1
-        self.events.extend(outcome.events)
-        self.set_aside.extend(outcome.set_aside)
+        if page is not None:
+            self._commit(page, early=True)
         return page
-
-
-def _known(reference: str | None, _at: datetime) -> str | None:
-    return account_id(reference) if reference is not None and reference.startswith("crm:account:") else None
 
 
 def item_of(stage: Stage, number: int) -> dict[str, Any]:
@@ -264,7 +248,9 @@ def test_a_deleted_contact_is_forgotten_and_a_merged_one_keeps_its_company(world
 
 def test_companies_come_before_contacts_and_conversations_of_one_page(world: World, stage_of: StageOf) -> None:
     stage = stage_of(with_tickets(world, [(START + 10, NEVER)]), START)
-    followed = Notified(stage.streams("intercom")[STREAM])
+    followed = Notified(stage.streams("intercom")[STREAM]).catch_up()
+    assert isinstance(followed, Notified)
+    stage.transport.requests.clear()
     stage.advance_to(START + 11)
     space = records.workspace(stage.simulation.world)
     (one,) = space.contacts.values()
@@ -295,28 +281,59 @@ def test_companies_come_before_contacts_and_conversations_of_one_page(world: Wor
 def test_what_brings_no_event_brings_no_page(told: dict[str, Any]) -> None:
     wire = Wire(transport=httpx.MockTransport(lambda request: pytest.fail(f"asks for {request.url}")))
     stream = ConversationStream(IntercomClient(VendorHttp("intercom", wire=wire), "http://intercom.test"))
-    assert stream.received([delivered(told)], {}) is None
+    assert stream.received([delivered(told)], {"since": "2026-11-20T00:00:00.000000Z"}) is None
 
 
-def test_a_notification_during_the_first_load_is_not_told_again(world: World, stage_of: StageOf) -> None:
+def test_a_notification_during_the_first_load_is_left_to_it(world: World, stage_of: StageOf) -> None:
     tickets = [(START - 40 * HOUR, 60), (START - 50, 40)]
     stage = stage_of(with_tickets(world, tickets), START)
     followed = Notified(stage.streams("intercom")[STREAM])
     followed.page()
     assert followed.promises == [None]
-    followed.take(delivered(notification("conversation.admin.closed", item_of(stage, 2), START - 10)))
-    assert count(followed.events) == {"support.ticket_opened": 1, "support.ticket_solved": 1}
+    closed = delivered(notification("conversation.admin.closed", item_of(stage, 2), START - 10))
+    assert followed.take(closed) is None
+    followed.catch_up()
+    followed.take(closed)
     stage.advance_to(START + 12 * HOUR)
     followed.catch_up()
     assert count(followed.events)["support.ticket_opened"] == 2
     assert len(followed.events) == len(by_id(followed.events))
 
 
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"type": "ping"}', b'{"id": "notif_1"}'])
+def test_what_is_no_notification_is_a_bad_record(body: bytes) -> None:
+    wire = Wire(transport=httpx.MockTransport(lambda request: pytest.fail(f"asks for {request.url}")))
+    stream = ConversationStream(IntercomClient(VendorHttp("intercom", wire=wire), "http://intercom.test"))
+    with pytest.raises(BadRecordError, match="delivery"):
+        stream.received([delivery({}, body)], {"since": "2026-11-20T00:00:00.000000Z"})
+
+
+def test_the_simulator_tells_of_companies_contacts_and_each_step_of_a_conversation(
+    world: World, stage_of: StageOf
+) -> None:
+    young = replace(world.accounts[0], created_at=START + 50, changes=())
+    small = with_tickets(replace(world, accounts=(young, *world.accounts[1:])), [(START + 60, 400)])
+    simulation = stage_of(small, START + 700).simulation
+    notices = WEBHOOKS.notices(simulation, START, START + 24 * HOUR)
+    own = [one for one in notices if one.content[1]["id"] in ("1", records.company_id(young.external_id))]
+    steps = [(one.content[0], one.at - START) for one in own if one.content[0] != "conversation.rating.added"]
+    assert steps == [
+        ("company.created", 50),
+        ("conversation.user.created", 60),
+        ("conversation.admin.assigned", 100),
+        ("conversation.admin.closed", 460),
+    ]
+    (contact,) = [one for one in notices if one.content[0] == "contact.user.created"]
+    assert contact.at == START + 60
+    told = orjson.loads(WEBHOOKS.body(own[0], 2, 1_800_000_000.0))
+    assert (told["id"], told["created_at"], told["delivery_attempts"]) == (own[0].notice_id, 1_800_000_000, 2)
+
+
 def test_the_age_of_a_delivery_is_that_of_its_receipt() -> None:
     """A runner that reads it a day later has no reason to refuse it: `verify` judged it when it came."""
     told = notification("conversation.admin.closed", {"type": "conversation", "id": "515"}, int(NOW.timestamp()))
     sent = delivered(told, NOW)
-    webhook = IntercomWebhook(demo.CLIENT_SECRET)
+    webhook = IntercomWebhook(credentials.CLIENT_SECRET)
     assert webhook.verify(sent) == told["id"]
     with pytest.raises(RefusedDeliveryError):
         webhook.verify(replace(sent, received_at=NOW + MAX_AGE + timedelta(seconds=1)))

@@ -17,6 +17,11 @@ UNITS = {
     "zendesk.tickets": "days",
     "mixpanel.export": "days",
     "stripe.billing": "lists",
+    "hubspot.companies": "records",
+    "hubspot.deals": "records",
+    "hubspot.tickets": "records",
+    "intercom.conversations": "days",
+    "amplitude.export": "days",
 }
 """What the vendors' APIs let these streams tell."""
 

@@ -4,7 +4,6 @@ import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.http import VendorHttp, Wire
 from connectors.kept_token import KeptToken
+from connectors.salesforce.credentials import credentials_of
 from connectors.salesforce.oauth import JwtBearer, RefreshToken, SalesforceToken
 from connectors.simulation.faults import Fault
 from connectors.simulation.world import World
@@ -41,7 +41,7 @@ def rotating(world: World, stage_of: StageOf, tmp_path: Path, monkeypatch: pytes
     def make() -> Stage:
         stage = stage_of(world)
         stage.settings = stage.settings.model_copy(update={"state_dir": tmp_path})
-        stage.simulation.credentials = replace(stage.simulation.credentials, salesforce_rotates_refresh_tokens=True)
+        credentials_of(stage.simulation).rotates_refresh_tokens = True
         return stage
 
     return make
@@ -99,7 +99,7 @@ def test_a_newly_configured_token_takes_the_place_of_a_lost_one(
 
 def test_an_answer_without_a_token_of_its_own_keeps_the_old_one(rotating: Callable[[], Stage], tmp_path: Path) -> None:
     stage = rotating()
-    stage.simulation.credentials = replace(stage.simulation.credentials, salesforce_rotates_refresh_tokens=False)
+    credentials_of(stage.simulation).rotates_refresh_tokens = False
     Followed(stage.streams("salesforce")[ACCOUNTS]).page()
     assert not (tmp_path / "tokens" / "salesforce.json").exists()
 
@@ -182,7 +182,7 @@ def asserting(world: World, stage_of: StageOf, public: str, patch: pytest.Monkey
     patch.setenv("VITALS_SALESFORCE_PRIVATE_KEY", private)
     patch.setenv("VITALS_SALESFORCE_USERNAME", "integration@vendor.example")
     stage = stage_of(world)
-    stage.simulation.credentials = replace(stage.simulation.credentials, salesforce_public_key=public)
+    credentials_of(stage.simulation).public_key = public
     return stage
 
 

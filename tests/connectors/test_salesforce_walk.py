@@ -177,7 +177,7 @@ def test_each_done_task_is_one_activity_of_its_account(world: World, stage_of: S
         followed.catch_up()
     tasks = rows(world, "Task", int(stage.simulation.clock.now()) - 5, deleted=True)
     done = {(row["AccountId"], row["CompletedDateTime"]) for row in tasks if row["IsClosed"]}
-    assert len(done) > 300
+    assert len(done) > 200
     assert {account_id(f"crm:account:{crm_id}") for crm_id, _ in done} == {one.account_id for one in followed.events}
     assert len(followed.events) == len(by_id(followed.events)) == len(done)
     assert {one.properties["activity"] for one in followed.events} == {"call", "email", "task"}
@@ -196,16 +196,16 @@ def test_a_meeting_is_told_when_it_is_over_and_once(world: World, stage_of: Stag
     until = stage.simulation.clock.now() - 5
     over = [
         row
-        for row in rows(world, "Event", int(until), deleted=True)
+        for row in rows(world, "Event", int(until), deleted=False)
         if datetime.fromisoformat(row["EndDateTime"]).timestamp() < until
     ]
-    assert len(over) > 100
+    assert len(over) > 40
     assert sorted(int(one.event_time.timestamp()) for one in followed.events) == sorted(
         int(datetime.fromisoformat(row["EndDateTime"]).timestamp()) for row in over
     )
     assert {(one.kind, one.properties["activity"]) for one in followed.events} == {("crm.activity_logged", "meeting")}
     due = [entry for entry in followed.state if entry.startswith("due/")]
-    assert len(due) == len(rows(world, "Event", int(until), deleted=True)) - len(over)
+    assert len(due) == len(rows(world, "Event", int(until), deleted=False)) - len(over)
 
 
 def test_a_meeting_that_is_gone_before_its_time_is_forgotten(
@@ -215,7 +215,7 @@ def test_a_meeting_that_is_gone_before_its_time_is_forgotten(
     followed = Followed(stage.streams("salesforce")["salesforce.meetings"]).catch_up()
     told = len(followed.events)
     assert [entry for entry in followed.state if entry.startswith("due/")]
-    monkeypatch.setattr(crm_records, "meeting_rows", lambda _world, _now: [])
+    monkeypatch.setattr(crm_records, "meeting_rows", lambda _world, _now, **_more: [])
     stage.advance_to(stage.simulation.clock.now() + 20 * 86_400)
     followed.catch_up()
     assert len(followed.events) == told

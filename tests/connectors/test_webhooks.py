@@ -16,15 +16,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.catalogue import connector_modules, webhooks_of
+from connectors.catalogue import connector_modules
 from connectors.contract import Delivery, Stream, Webhook
+from connectors.identity.claims import CLAIMS
 from connectors.simulation.calendar import DAY
 from connectors.simulation.vendors import senders
 from connectors.simulation.webhooks import WebhookSender
 from connectors.simulation.world import World
 from connectors.stripe.client import API_VERSION
+from connectors.stripe.mapping import customer_identity
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import SIMULATOR_URL, Followed, by_id, conformance
+from tests.connectors.simulated import SIMULATOR_URL, Followed, by_id, conformance, followed_together
 from tests.connectors.test_zendesk_cycles import END, HOUR, START, lasted, opened_at, with_tickets
 from vitals.settings import Settings
 
@@ -63,13 +65,19 @@ class Post:
 
 def webhook_of(stage: Stage, vendor: str) -> Webhook:
     """How the vendor's deliveries are verified."""
-    return webhooks_of(stage.settings)[vendor]
+    found: Webhook | None = connector_modules()[vendor].webhook(stage.settings)
+    assert found is not None
+    return found
 
 
 def stream_of(stage: Stage, vendor: str, name: str | None = None) -> Followed:
     """A vendor's stream that takes webhooks; the only one where no name is given."""
-    (stream,) = [one for one in taking(stage.streams(vendor)) if name in (None, one.name)]
-    return Followed(stream)
+    streams = followed_together(stage.streams(vendor))
+    (own,) = [one.name for one in taking(stage.streams(vendor)) if name in (None, one.name)]
+    for other in streams.keys() - {own}:
+        streams[other].catch_up()  # it may tell whose accounts the stream's events are
+    stage.transport.requests.clear()
+    return streams[own]
 
 
 def taking(streams: Mapping[str, Stream]) -> list[Stream]:
@@ -289,7 +297,7 @@ def test_a_customer_not_met_before_is_read_ahead_of_the_events_that_name_it(worl
     stage.advance_to(world.history_end + 3 * DAY)
     paid = [one for one in post.collect() if orjson.loads(one.body)["type"] == "invoice.paid"]
     customer = orjson.loads(paid[0].body)["data"]["object"]["customer"]
-    del followed.state[f"claims/stripe:customer:{customer}"]
+    del followed.state[CLAIMS + customer_identity(customer)]
     told = len(followed.events)
     followed.deliver(paid[:1])
     assert [event.kind for event in followed.events[told:]] == ["billing.invoice_paid"]
@@ -356,8 +364,8 @@ def test_deliveries_before_the_end_of_a_first_load_bring_nothing(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_without_a_secret_no_webhook_is_taken(vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SECRET", "SECRETS"):
-        monkeypatch.delenv(f"VITALS_{vendor.upper()}_WEBHOOK_{name}", raising=False)
+    for name in ("WEBHOOK_SECRET", "WEBHOOK_SECRETS", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"VITALS_{vendor.upper()}_{name}", raising=False)
     assert connector_modules()[vendor].webhook(Settings(simulator_url="")) is None
 
 

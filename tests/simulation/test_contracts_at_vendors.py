@@ -1,18 +1,20 @@
 """What vendors show of contracts, upgrades and satisfaction, and that a live connector sees each change."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from connectors.simulation.billing_ledger import BillingLedger
-from connectors.simulation.calendar import DAY, iso_day
+from connectors.simulation.calendar import DAY, epoch, iso_day
 from connectors.simulation.crm_records import account_row, rows
 from connectors.simulation.generated import generate
 from connectors.simulation.injection import Injection
 from connectors.simulation.stage import Simulation
-from connectors.simulation.world import SURVEY_KINDS, World, seat_price_cents
+from connectors.simulation.world import ACTIVITY_KINDS, NEVER, SURVEY_KINDS, World, no_activities, seat_price_cents
 from tests.simulation.conftest import STRIPE, StageAt, client_of, zendesk_token
 
 
@@ -145,3 +147,33 @@ def test_a_deleted_account_is_not_renewed(company: World, stage_at: StageAt) -> 
     assert row["IsDeleted"] is True
     assert row["SystemModstamp"] == "2026-11-01T00:00:00.000+0000"
     assert account_row(deleted, company.history_end + 60 * DAY) is None
+
+
+def test_what_managers_do_is_shown_as_it_happens(company: World) -> None:
+    """Mails, calls and tasks as tasks, meetings in the calendar; what does not take place is no activity."""
+    done, now = company.activities, company.history_end
+    kinds = np.array(ACTIVITY_KINDS)[done.kind]
+    began, meeting = done.created_at <= now, kinds == "meeting"
+    tasks = rows(company, "Task", now, deleted=True)
+    assert len(tasks) == (began & ~meeting).sum()
+    closed = [row for row in tasks if row["IsClosed"]]
+    assert len(closed) == (began & ~meeting & (done.done_at <= now)).sum()
+    assert {row["TaskSubtype"] for row in tasks} == {"Email", "Call", "Task"}
+    assert sorted(epoch(row["CompletedDateTime"]) for row in closed) == sorted(
+        done.done_at[~meeting & (done.done_at <= now)].tolist()
+    )
+    held = [row for row in rows(company, "Event", now, deleted=False) if epoch(row["StartDateTime"]) <= now]
+    took_place = meeting & (done.due_at <= now) & (done.done_at < NEVER)
+    assert sorted(epoch(row["StartDateTime"]) for row in held) == sorted(done.due_at[took_place].tolist())
+    # What was called off lies in the Recycle Bin for a while.
+    off_at = int(done.due_at[meeting & (done.done_at == NEVER)][0]) - 3_600
+    for at, there in ((off_at - 1, False), (off_at, True), (off_at + 15 * DAY - 1, True), (off_at + 15 * DAY, False)):
+        gone = [row for row in rows(company, "Event", at, deleted=True) if row["IsDeleted"]]
+        assert (off_at in {epoch(row["SystemModstamp"]) for row in gone}) == there
+
+
+def test_a_world_that_tells_no_activities_has_a_made_up_rule(company: World) -> None:
+    silent = replace(company, activities=no_activities())
+    tasks = rows(silent, "Task", silent.history_end, deleted=True)
+    assert {row["Subject"] for row in tasks} == {"Check-in call", "E-mail: how is it going?", "Visit"}
+    assert rows(silent, "Event", silent.history_end, deleted=True)

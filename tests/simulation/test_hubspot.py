@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from connectors.hubspot.simulated_objects import company_id, deal_id, domain_for, owner_id, ticket_object_id
+from connectors.hubspot.simulated_ids import company_id, deal_id, owner_id, ticket_object_id
 from connectors.simulation.calendar import DAY, epoch
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
+from connectors.simulation.links import domain_of
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
 from tests.simulation.conftest import StageAt, Wall, client_of
@@ -48,7 +49,7 @@ def test_a_list_gives_every_company_by_id_with_text_for_values(client: TestClien
         account = by_id[int(one["id"])]
         assert one["properties"] == {
             "name": account.name,
-            "domain": domain_for(account),
+            "domain": domain_of(account),
             "crm_account_id": account.crm_id,
             "createdate": one["createdAt"],
             "hs_lastmodifieddate": one["updatedAt"],
@@ -59,7 +60,7 @@ def test_a_list_gives_every_company_by_id_with_text_for_values(client: TestClien
 
 
 def test_domains_are_unique_and_ids_do_not_meet(world: World) -> None:
-    assert len({domain_for(account) for account in world.accounts}) == len(world.accounts)
+    assert len({domain_of(account) for account in world.accounts}) == len(world.accounts)
     assert not {company_id(one.external_id) for one in world.accounts} & {
         deal_id(one.external_id) for one in world.accounts
     }
@@ -68,11 +69,12 @@ def test_domains_are_unique_and_ids_do_not_meet(world: World) -> None:
 def test_deals_and_tickets_with_their_company(client: TestClient, world: World) -> None:
     deals, _ = listed(client, "0-3", limit="100", properties="amount,hs_is_closed_won", associations="companies")
     companies = {deal_id(one.external_id): company_id(one.external_id) for one in world.accounts}
+    for later in world.opportunities:
+        companies[deal_id(later.opportunity_id)] = company_id(world.accounts[later.account].external_id)
     for one in deals:
         linked = one["associations"]["companies"]["results"]
         assert {int(link["id"]) for link in linked} == {companies[int(one["id"])]}
         assert [link["type"] for link in linked] == ["deal_to_company", "deal_to_company_unlabeled"]
-        assert one["properties"]["hs_is_closed_won"] == "true"
         assert float(one["properties"]["amount"]) >= 0
     tickets, _ = listed(client, "ticket", limit="100", properties="closed_date,hs_ticket_priority")
     now = world.history_end
@@ -83,6 +85,56 @@ def test_deals_and_tickets_with_their_company(client: TestClient, world: World) 
         closed = one["properties"]["closed_date"]
         assert (closed is not None) == (solved_at <= now)
         assert closed is None or epoch(closed) == solved_at
+
+
+def test_deals_are_the_new_business_the_renewals_and_the_expansions_of_the_contracts(
+    client: TestClient, simulation: Simulation, world: World
+) -> None:
+    asked = "amount,dealstage,dealtype,hs_is_closed,hs_is_closed_won,closedate,hs_v2_date_entered_current_stage"
+    simulation.clock.change(advance_to=world.history_end + 30 * DAY)
+    now = simulation.clock.now_seconds()
+    shown = {int(one["id"]): one for one in listed(client, "deals", limit="100", properties=asked)[0]}
+    begun = [one for one in world.accounts if one.first_activity_at <= now]
+    later = [one for one in world.opportunities if one.created_at <= now]
+    assert len(shown) == len(begun) + len(later) > len(begun)
+    for account in begun:
+        properties = shown[deal_id(account.external_id)]["properties"]
+        assert account.contract is not None
+        assert float(properties["amount"]) == account.contract.arr_cents / 100
+        assert (properties["dealstage"], properties["dealtype"]) == ("closedwon", "newbusiness")
+    stages = {"Closed Won": ("closedwon", "true", "true"), "Closed Lost": ("closedlost", "true", "false")}
+    seen = set()
+    for one in later:
+        deal, (since, stage) = shown[deal_id(one.opportunity_id)], one.stage_at(now)
+        properties = deal["properties"]
+        found = (properties["dealstage"], properties["hs_is_closed"], properties["hs_is_closed_won"])
+        assert found == stages.get(stage, ("appointmentscheduled", "false", "false"))
+        assert (epoch(deal["createdAt"]), epoch(deal["updatedAt"])) == (one.created_at, since)
+        assert epoch(properties["hs_v2_date_entered_current_stage"]) == since
+        assert epoch(properties["closedate"]) == (since if stage in stages else one.expected_close)
+        seen.add(properties["dealstage"])
+    assert seen == {"closedwon", "closedlost", "appointmentscheduled"}
+
+
+def test_a_merge_of_the_world_is_one_of_the_portal_and_ends_with_it(
+    client: TestClient, simulation: Simulation, world: World
+) -> None:
+    loser, winner = world.accounts[0], world.accounts[1]
+    ids = [str(company_id(one.external_id)) for one in (loser, winner)]
+    merged_at, _ = simulation.inject(Injection("account_changed", account=loser.crm_id, merged_into=winner.crm_id))
+    found, _ = listed(client, "companies", limit="100", properties="hs_merged_object_ids")
+    shown = {one["id"]: one for one in found}
+    assert ids[0] not in shown
+    assert shown[ids[1]]["properties"]["hs_merged_object_ids"] == ids[0]
+    assert epoch(shown[ids[1]]["updatedAt"]) == merged_at
+    assert not listed(client, "companies", limit="100", archived="true")[0], "merged is not archived"
+    assert client.get(f"{OBJECTS}/companies/{ids[0]}", headers=TOKEN).json()["id"] == ids[1]
+    simulation.clock.change(advance_to=merged_at + 60)
+    simulation.inject(Injection("account_changed", account=loser.crm_id, deleted=False))
+    found, _ = listed(client, "companies", limit="100", properties="hs_merged_object_ids")
+    shown = {one["id"]: one for one in found}
+    assert shown[ids[1]]["properties"]["hs_merged_object_ids"] is None
+    assert {epoch(shown[one]["updatedAt"]) for one in ids} == {merged_at + 60}
 
 
 @pytest.mark.parametrize("params", [{"limit": "101"}, {"limit": "0"}, {"after": "x"}])

@@ -9,7 +9,8 @@ from hubspot import HubSpot
 from hubspot.crm.companies import BatchReadInputSimplePublicObjectId, SimplePublicObjectId
 from hubspot.crm.deals import PublicObjectSearchRequest
 
-from connectors.hubspot.simulated_objects import company_id, domain_for, owner_id
+from connectors.hubspot.simulated_ids import company_id, owner_id
+from connectors.simulation.links import domain_of
 from connectors.simulation.server import create_app
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
@@ -48,7 +49,9 @@ def test_hubspots_own_client_reads_it(address: str, world: World) -> None:
             after="0",
         )
     )
-    assert found.total == sum(one.first_activity_at <= world.history_end - 15 for one in world.accounts)
+    indexed = world.history_end - 15
+    won = sum(one.stage_at(indexed)[1] == "Closed Won" for one in world.opportunities if one.created_at <= indexed)
+    assert found.total == won + sum(one.first_activity_at <= indexed for one in world.accounts)
     assert (len(found.results), found.paging.next.after) == (5, "5")
     created = [one.created_at for one in found.results]
     assert created == sorted(created, reverse=True)
@@ -57,6 +60,6 @@ def test_hubspots_own_client_reads_it(address: str, world: World) -> None:
             inputs=[SimplePublicObjectId(id=companies[0].id)], properties=["domain"], properties_with_history=[]
         )
     )
-    assert batch.results[0].properties["domain"] == domain_for(by_id[int(companies[0].id)])
+    assert batch.results[0].properties["domain"] == domain_of(by_id[int(companies[0].id)])
     owners = official.crm.owners.owners_api.get_page()
     assert {one.id for one in owners.results} == {owner_id(one) for one in world.owners}

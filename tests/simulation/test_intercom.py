@@ -7,18 +7,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from starlette.testclient import TestClient
 
-from connectors.intercom import demo
-from connectors.intercom.conversation_versions import ASSIGNED_AFTER_SECONDS, rated_after, score
+from connectors.intercom import credentials
+from connectors.intercom.conversation_versions import ASSIGNED_AFTER_SECONDS, conversation_versions, rated_after, score
 from connectors.intercom.simulator import INDEX_SECONDS, TIMEZONE, declared
 from connectors.simulation.calendar import epoch
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
 from connectors.simulation.stage import Simulation
-from connectors.simulation.world import NEVER, World
+from connectors.simulation.world import NEVER, SURVEY_KINDS, World, no_surveys
 from tests.simulation.conftest import StageAt, Wall, client_of
 
 API = "/intercom"
-TOKEN = {"Authorization": f"Bearer {demo.ACCESS_TOKEN}", "Intercom-Version": "2.14"}
+TOKEN = {"Authorization": f"Bearer {credentials.ACCESS_TOKEN}", "Intercom-Version": "2.14"}
 
 ANY = {"field": "updated_at", "operator": ">", "value": 0}
 
@@ -51,6 +51,14 @@ def test_a_search_gives_every_conversation_once_in_its_newest_state(client: Test
     as_of, tickets = world.history_end - INDEX_SECONDS, world.tickets
     rows = walk(client, "conversations", per_page=50)
     place_of = {str(ticket_id): place for place, ticket_id in enumerate(tickets.ticket_id.tolist())}
+    asked = world.surveys
+    columns = (asked.ticket_id, asked.answered_at, asked.score)
+    of_tickets = asked.kind == SURVEY_KINDS.index("csat")
+    answers = {
+        ticket_id: (at, stars)
+        for ticket_id, at, stars in zip(*(one[of_tickets].tolist() for one in columns), strict=True)
+    }
+    assert len(answers) > 50
     opened = {name for name, place in place_of.items() if tickets.opened_at[place] <= as_of}
     assert {row["id"] for row in rows} == opened
     assert len(rows) == len(opened)
@@ -62,8 +70,7 @@ def test_a_search_gives_every_conversation_once_in_its_newest_state(client: Test
         assert (row["state"], row["open"]) == (("closed", False) if closed else ("open", True))
         assert row["created_at"] == opened_at
         assert row["statistics"]["last_close_at"] == (solved_at if closed else None)
-        rating, stars = row["conversation_rating"], score(int(row["id"])) if closed else None
-        rated_at = max(opened_at, solved_at) + rated_after(int(row["id"])) if stars else NEVER
+        rating, (rated_at, stars) = row["conversation_rating"], answers.get(int(row["id"]), (NEVER, 0))
         assert (rating is not None) == (rated_at <= as_of)
         if rating is not None:
             assert (rating["rating"], rating["created_at"], rating["updated_at"]) == (stars, solved_at, rated_at)
@@ -71,7 +78,13 @@ def test_a_search_gives_every_conversation_once_in_its_newest_state(client: Test
         assert row["updated_at"] == max(moment for moment in moments if moment <= as_of)
 
 
-def test_three_in_ten_solved_tickets_are_rated_from_one_to_five(world: World) -> None:
+def test_a_world_without_surveys_has_ratings_of_three_in_ten_from_one_to_five(world: World) -> None:
+    versions = conversation_versions(world.tickets, no_surveys())
+    for place, ticket_id in enumerate(world.tickets.ticket_id.tolist()):
+        solved_at = max(int(world.tickets.solved_at[place]), int(world.tickets.opened_at[place]))
+        expected = score(ticket_id) if solved_at < NEVER else None
+        assert versions.stars[place] == (expected or 0)
+        assert versions.rated_at[place] == (solved_at + rated_after(ticket_id) if expected else NEVER)
     stars = [score(ticket_id) for ticket_id in range(1, 10_001)]
     given = [one for one in stars if one is not None]
     assert 0.28 < len(given) / len(stars) < 0.32

@@ -15,7 +15,7 @@ from intercom.core.request_options import RequestOptions
 from intercom.errors import NotFoundError, UnauthorizedError
 from starlette.testclient import TestClient
 
-from connectors.intercom import demo
+from connectors.intercom import credentials
 from connectors.intercom.simulator import INDEX_SECONDS, TIMEZONE
 from connectors.simulation.faults import Fault
 from connectors.simulation.stage import Simulation
@@ -27,7 +27,7 @@ SINCE_EVER = SingleFilterSearchRequest(field="updated_at", operator=">", value=0
 @pytest.fixture
 def official(client: TestClient) -> Callable[..., Intercom]:
     """The official client against the test's stage."""
-    return lambda token=demo.ACCESS_TOKEN: Intercom(
+    return lambda token=credentials.ACCESS_TOKEN: Intercom(
         token=token, base_url="http://simulator.test/intercom", httpx_client=client
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import orjson
@@ -41,7 +42,14 @@ class Endpoint(httpx.AsyncBaseTransport):
 
     def ids(self) -> list[str]:
         """The ids of what was sent, in order."""
-        return [orjson.loads(body)["id"] for body in self.bodies]
+        return [_id_of(orjson.loads(body)) for body in self.bodies]
+
+
+def _id_of(body: Any) -> str:
+    if isinstance(body, dict):
+        return str(body["id"])
+    (event,) = body
+    return f"{event['objectId']}/{event['subscriptionType']}/{event['occurredAt']}/{event['eventId']}"
 
 
 class Sent:

@@ -55,16 +55,17 @@ class Front:
         endpoint = WebhookEndpoint(webhooks, self.kept, StoppedClock(), public_url)
         app = FastAPI()
         app.add_route("/v1/webhooks/{source}", endpoint.receive, methods=["POST"])
+        app.add_route("/v1/webhooks/{source}", endpoint.looked_at, methods=["HEAD"])
         self._transport = httpx.ASGITransport(app=app)
 
     def post(self, body: bytes = BODY, *, path: str = "stripe", at: datetime = NOW, **headers: str) -> httpx.Response:
         signed = SENDER.headers(body, "", [SECRET], at.timestamp())
         return self.send(body, {**signed, **{name.replace("_", "-"): value for name, value in headers.items()}}, path)
 
-    def send(self, body: bytes, headers: dict[str, str], path: str = "stripe") -> httpx.Response:
+    def send(self, body: bytes, headers: dict[str, str], path: str = "stripe", method: str = "POST") -> httpx.Response:
         async def exchange() -> httpx.Response:
             async with httpx.AsyncClient(transport=self._transport, base_url="http://inner:8090") as client:
-                return await client.post(f"/v1/webhooks/{path}", content=body, headers=headers)
+                return await client.request(method, f"/v1/webhooks/{path}", content=body, headers=headers)
 
         return asyncio.run(exchange())
 
@@ -138,6 +139,12 @@ def test_what_is_refused_is_a_problem_and_kept_nowhere(
         assert "private" not in text
         assert SECRET not in text
         assert "v1=" not in text
+
+
+@pytest.mark.parametrize(("path", "status"), [("stripe", 200), ("barred", 200), ("unknown", 404)])
+def test_a_vendor_may_look_whether_the_address_is_there(front: Front, path: str, status: int) -> None:
+    assert front.send(b"", {}, path, "HEAD").status_code == status
+    assert not front.kept.deliveries
 
 
 def test_the_largest_body_is_taken(front: Front) -> None:
