@@ -12,7 +12,7 @@ from api.account_rows import ACCOUNT_EXAMPLE, AccountRow, Band, points, row_fiel
 from api.auth.identity import SIGNED_IN
 from api.context import Context
 from api.cursor import Order, Sort
-from api.database import fetch_all, fetch_one, sql
+from api.database import Row, fetch_all, fetch_one, sql
 from api.merges import surviving_account
 from api.problems import ProblemError, documented
 from api.receipts import RECEIPT_EXAMPLE, Receipt, current_model, receipt_for
@@ -30,6 +30,7 @@ CONTRIBUTIONS_EXAMPLE: list[Any] = [
         "contribution": 43.120482,
         "value": 0.81,
         "unit": "ratio",
+        "gated_by": [],
     },
     {
         "signal": "resolution_time",
@@ -39,6 +40,7 @@ CONTRIBUTIONS_EXAMPLE: list[Any] = [
         "contribution": 20.0,
         "value": 1.5,
         "unit": "days",
+        "gated_by": [],
     },
     {
         "signal": "failed_payments",
@@ -48,6 +50,7 @@ CONTRIBUTIONS_EXAMPLE: list[Any] = [
         "contribution": None,
         "value": None,
         "unit": "payments",
+        "gated_by": [{"check": "billing_amount_valid", "source": "stripe", "since": "2026-11-22T00:00:00Z"}],
     },
 ]
 
@@ -77,6 +80,16 @@ class AccountsPage(BaseModel):
     receipt: Receipt = Field(description="What the scores rest on.")
 
 
+class Gate(BaseModel):
+    """A data quality check that fails, and so keeps a signal from applying."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [CONTRIBUTIONS_EXAMPLE[2]["gated_by"][0]]})
+
+    check: str = Field(description="Name of the check.", examples=["billing_amount_valid"])
+    source: str = Field(description="Source whose data fails it.", examples=["stripe"])
+    since: datetime = Field(description="End of the first window that failed.", examples=["2026-11-22T00:00:00Z"])
+
+
 class Contribution(BaseModel):
     """What one signal adds to the score."""
 
@@ -94,6 +107,7 @@ class Contribution(BaseModel):
         description="Its value before the curve, in `unit`; null where it does not apply.", examples=[0.81]
     )
     unit: str | None = Field(description="Unit of the value.", examples=["ratio"])
+    gated_by: list[Gate] = Field(description="Failing checks because of which it does not apply; mostly empty.")
 
 
 class AccountDetail(AccountRow):
@@ -183,6 +197,7 @@ async def account(account_id: UUID, context: Context) -> AccountDetail:
         row = await fetch_one(connection, sql("account"), account_id=surviving, model=model)
         if row is None:
             raise ProblemError(404, f"There is no account {account_id}.")
+        gates = await fetch_all(connection, sql("account_gates"), partition=row["partition"], tick=row["tick"])
         receipt = await receipt_for(connection, context.clock.now(), row["model"], partition=row["partition"])
     return AccountDetail(
         **row_fields(row),
@@ -190,12 +205,12 @@ async def account(account_id: UUID, context: Context) -> AccountDetail:
         crm_id=row["crm_id"],
         created_at=row["created_at"],
         model=row["model"],
-        contributions=_contributions(row),
+        contributions=_contributions(row, gates),
         receipt=receipt,
     )
 
 
-def _contributions(row: dict[str, Any]) -> list[Contribution]:
+def _contributions(row: dict[str, Any], gates: list[Row]) -> list[Contribution]:
     if row["model"] is None:
         return []
     if row["definition"] is None:
@@ -209,11 +224,21 @@ def _contributions(row: dict[str, Any]) -> list[Contribution]:
             contribution=points(contribution),
             value=value,
             unit=signal.get("unit"),
+            gated_by=_gated_by(signal, gates),
         )
         # Of different lengths, they would not belong together.
         for signal, contribution, value in zip(
             row["definition"]["signals"], row["contributions"], row["signal_values"], strict=True
         )
+    ]
+
+
+def _gated_by(signal: dict[str, Any], gates: list[Row]) -> list[Gate]:
+    metrics = {term["metric"] for term in (*signal.get("inputs", ()), *signal.get("denominator", ()))}
+    return [
+        Gate(check=gate["check_name"], source=gate["source"], since=gate["since"])
+        for gate in gates
+        if metrics.intersection(gate["metrics"])
     ]
 
 

@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp
 
-from api import accounts, health, live, metrics_values, page, pipeline, problems, reference, summary
+from api import accounts, health, live, metrics_values, page, pipeline, problems, quality, reference, summary
 from api.auth import routes as auth_routes
 from api.auth.attempts import AttemptLimit
 from api.auth.passwords import Passwords
@@ -42,6 +42,7 @@ TAGS = [
     {"name": "summary", "description": "The portfolio in one answer."},
     {"name": "accounts", "description": "Accounts, their scores and metric values."},
     {"name": "pipeline", "description": "What became of every event."},
+    {"name": "quality", "description": "What the data quality checks found."},
     {"name": "process", "description": "This process."},
 ]
 
@@ -119,7 +120,7 @@ def create_app(settings: Settings, clock: Clock | None = None, dist: Path = page
         max_body_size=LARGEST_BODY,
     )
     problems.install(app)
-    for module in (auth_routes, summary, accounts, health, metrics_values, pipeline, live):
+    for module in (auth_routes, summary, accounts, health, metrics_values, pipeline, quality, live):
         app.include_router(module.router)
 
     @app.get("/healthz", tags=["process"], summary="Readiness")

@@ -86,6 +86,7 @@ def services(options: UpOptions) -> list[ServiceSpec]:
             env=_demo_environment,
         ),
         ServiceSpec("rollup", ("vitals", "rollup"), depends_on=ready),
+        ServiceSpec("quality", ("vitals", "quality", "run"), depends_on=ready),
         ServiceSpec("scoring", ("vitals", "scoring"), depends_on=ready),
         ServiceSpec("sink-timescale", ("vitals", "sink", "timescale"), depends_on=ready),
         ServiceSpec("sink-redis", ("vitals", "sink", "redis"), depends_on=ready),

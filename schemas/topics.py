@@ -91,6 +91,7 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
                 on_demand=True,
             ),
             Topic("health.scores", "none: the input's partition", ("HealthScoresBundle",)),
+            Topic("quality.results", "check and source", ("QualityResult",), retention_ms=30 * DAY_MS),
             Topic("late_events", "as the input", ("LateEvent",), retention_ms=FOREVER_MS),
             Topic("quarantine", "as the input", ("QuarantinedEvent",), retention_ms=FOREVER_MS),
             Topic("dead_letters", "as the input", ("DeadLetter",), retention_ms=FOREVER_MS),

@@ -15,6 +15,7 @@ METRICS_VALUES = "metrics.values"
 HEALTH_SCORES = "health.scores"
 PIPELINE_COUNTS = "pipeline.counts"
 IDENTITIES = "identities"
+QUALITY_RESULTS = "quality.results"
 
 RECORD_OF: Mapping[str, str] = MappingProxyType(
     {
@@ -23,6 +24,7 @@ RECORD_OF: Mapping[str, str] = MappingProxyType(
         HEALTH_SCORES: "HealthScoresBundle",
         PIPELINE_COUNTS: "PipelineCounts",
         IDENTITIES: "AccountAlias",
+        QUALITY_RESULTS: "QualityResult",
     }
 )
 

@@ -27,6 +27,11 @@ class Signal:
     applies_after_first: str | None
     curve: Curve
 
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Metrics that its value is made of."""
+        return self.measure.summed | self.measure.levels
+
 
 @dataclass(frozen=True)
 class Band:

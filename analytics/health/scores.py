@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.health.day_values import MICRO, DayValues, Ints, Mask
+from analytics.health.gates import Gates
 from analytics.health.model import UNKNOWN_BAND, HealthModel, TrendRule
 
 TRENDS = ("down", "flat", "up")
@@ -41,8 +42,12 @@ class TickScores:
     values: NDArray[np.float64]
 
 
-def score_ticks(model: HealthModel, days: DayValues, first_tick: int, last_tick: int) -> TickScores:
+def score_ticks(
+    model: HealthModel, days: DayValues, first_tick: int, last_tick: int, gates: Gates | None = None
+) -> TickScores:
     """Scores every account at every tick from `first_tick` to `last_tick`.
+
+    Where a gate of any of a signal's metrics is closed, the signal does not apply.
 
     Tick `T` is the UTC midnight that ends day `T - 1` and depends on no later day. An account's first tick ends its
     first day with a window of any metric; from then on it has one every day, active or not.
@@ -71,6 +76,8 @@ def score_ticks(model: HealthModel, days: DayValues, first_tick: int, last_tick:
         if signal.applies_after_first is not None:
             first_seen = days.first_seen.get(signal.applies_after_first)
             applicable &= False if first_seen is None else ticks > first_seen[:, None]
+        if gates:
+            applicable &= ~gates.closed(signal.metrics, start, last_tick)
         applies[index] = applicable
         values[index][~applicable] = 0.0
         weight += signal.weight * applicable

@@ -103,3 +103,28 @@ select * from unnest(%(stage)s::text[], %(name)s::text[], %(partition)s::smallin
     on conflict (stage, name, partition, kind, fate) do update
    set count = excluded.count, position = excluded.position
  where excluded.position > held.position;
+
+-- name: upsert_quality_results
+insert into quality_results as held
+       (check_name, source, window_start, window_end, kind, severity, verdict, records, flagged, observed, lower_bound,
+        upper_bound, version, final, position)
+select * from unnest(%(check_name)s::text[], %(source)s::text[], %(window_start)s::timestamptz[],
+                     %(window_end)s::timestamptz[], %(kind)s::text[], %(severity)s::text[], %(verdict)s::text[],
+                     %(records)s::bigint[], %(flagged)s::bigint[], %(observed)s::float8[], %(lower_bound)s::float8[],
+                     %(upper_bound)s::float8[], %(version)s::integer[], %(final)s::boolean[], %(position)s::bigint[])
+    on conflict (check_name, source, window_start) do update
+   set window_end = excluded.window_end, kind = excluded.kind, severity = excluded.severity,
+       verdict = excluded.verdict, records = excluded.records, flagged = excluded.flagged,
+       observed = excluded.observed, lower_bound = excluded.lower_bound, upper_bound = excluded.upper_bound,
+       version = excluded.version, final = excluded.final, position = excluded.position
+ where (excluded.version, excluded.final, excluded.position) > (held.version, held.final, held.position);
+
+-- name: upsert_quality_gates
+insert into quality_gates as held (partition, check_name, source, since, closed, metrics, version, position)
+select partition, check_name, source, since, closed, metrics::text[], version, position
+  from unnest(%(partition)s::smallint[], %(check_name)s::text[], %(source)s::text[], %(since)s::timestamptz[],
+              %(closed)s::boolean[], %(metrics)s::text[], %(version)s::integer[], %(position)s::bigint[])
+       as s (partition, check_name, source, since, closed, metrics, version, position)
+    on conflict (partition, check_name, source, since) do update
+   set closed = excluded.closed, metrics = excluded.metrics, version = excluded.version, position = excluded.position
+ where (excluded.version, excluded.position) > (held.version, held.position);

@@ -10,6 +10,7 @@ from sinks.delivery import (
     IDENTITIES,
     METRICS_VALUES,
     PIPELINE_COUNTS,
+    QUALITY_RESULTS,
     Delivery,
     canonical_account_id,
 )
@@ -22,6 +23,7 @@ Rows = dict[str, dict[Row, Row]]
 
 BANDS = frozenset({"healthy", "watch", "at_risk", "unknown"})
 TRENDS = frozenset({"up", "flat", "down"})
+VERDICTS = frozenset({"passed", "failed", "not_enough_data"})
 
 CONNECTOR_PARTITION = -1
 
@@ -90,6 +92,33 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = MappingProxyType(
             "count": plain,
             "position": plain,
         },
+        "quality_results": {
+            "check_name": quoted,
+            "source": quoted,
+            "window_start": plain,
+            "window_end": plain,
+            "kind": quoted,
+            "severity": quoted,
+            "verdict": quoted,
+            "records": plain,
+            "flagged": plain,
+            "observed": plain,
+            "lower_bound": plain,
+            "upper_bound": plain,
+            "version": plain,
+            "final": plain,
+            "position": plain,
+        },
+        "quality_gates": {
+            "partition": plain,
+            "check_name": quoted,
+            "source": quoted,
+            "since": plain,
+            "closed": plain,
+            "metrics": quoted,
+            "version": plain,
+            "position": plain,
+        },
     }
 )
 """The columns of every table that the sink writes, in the order of a row's values."""
@@ -104,6 +133,8 @@ def rows_of(deliveries: Iterable[Delivery]) -> Rows:
     rows: Rows = {table: {} for table in COLUMNS}
     for delivery in deliveries:
         _ADD[delivery.topic](rows, delivery.record)
+        if delivery.record.get("gates"):
+            _add_gates(rows, delivery.record, delivery.message.offset)
     return {table: by_key for table, by_key in rows.items() if by_key}
 
 
@@ -216,6 +247,41 @@ def _add_counts(
             held[key] = (*key, count["count"], position)
 
 
+def _add_result(rows: Rows, record: Mapping[str, Any]) -> None:
+    if record["verdict"] not in VERDICTS:
+        raise BadRecordError(f"{record['verdict']!r} is no verdict of a data quality check.")
+    held = rows["quality_results"]
+    key = (record["check"], record["source"], record["window_start"])
+    revision = (record["version"], record["final"], record["position"])
+    present = held.get(key)
+    if present is None or present[-3:] < revision:
+        held[key] = (*key, *(record[name] for name in _RESULT_FIELDS), *revision)
+
+
+_RESULT_FIELDS = (
+    "window_end",
+    "kind",
+    "severity",
+    "verdict",
+    "records",
+    "flagged",
+    "observed",
+    "lower",
+    "upper",
+)
+
+
+def _add_gates(rows: Rows, record: Mapping[str, Any], offset: int) -> None:
+    """Steps of gates; the later record wins, as it does for scoring, which reads them in the same order."""
+    held = rows["quality_gates"]
+    for step in record["gates"]:
+        key = (record["input_partition"], step["check"], step["source"], step["since"])
+        metrics = "{" + ",".join(step["metrics"]) + "}"
+        present = held.get(key)
+        if present is None or present[-2:] <= (step["version"], offset):
+            held[key] = (*key, step["closed"], metrics, step["version"], offset)
+
+
 _ADD: Mapping[str, Callable[[Rows, Mapping[str, Any]], None]] = MappingProxyType(
     {
         ACCOUNTS: _add_profile,
@@ -223,5 +289,6 @@ _ADD: Mapping[str, Callable[[Rows, Mapping[str, Any]], None]] = MappingProxyType
         HEALTH_SCORES: _add_scores,
         PIPELINE_COUNTS: _add_pipeline_counts,
         IDENTITIES: _add_alias,
+        QUALITY_RESULTS: _add_result,
     }
 )

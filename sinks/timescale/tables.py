@@ -149,6 +149,43 @@ pipeline_counts = Table(
     PrimaryKeyConstraint("stage", "name", "partition", "kind", "fate"),
 )
 
+quality_results = Table(
+    "quality_results",
+    metadata,
+    Column("check_name", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="Connector; for freshness the stream; all where about several."),
+    Column("window_start", _instant, nullable=False),
+    Column("window_end", _instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("verdict", Text, nullable=False, comment="passed, failed or not_enough_data."),
+    Column("records", BigInteger, nullable=False, comment="Examined."),
+    Column("flagged", BigInteger, nullable=False, comment="Of them, not as they should be."),
+    Column("observed", Double, comment="Share, events, divergence or seconds."),
+    Column("lower_bound", Double),
+    Column("upper_bound", Double),
+    # The revision, most significant first: the greater one wins.
+    Column("version", Integer, nullable=False),
+    Column("final", Boolean, nullable=False, comment="Whether the window is closed."),
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("check_name", "source", "window_start"),
+    Index(None, "window_start"),
+)
+
+quality_gates = Table(
+    "quality_gates",
+    metadata,
+    Column("partition", SmallInteger, nullable=False),
+    Column("check_name", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("since", _instant, nullable=False, comment="From here on, until the next step of check and source."),
+    Column("closed", Boolean, nullable=False),
+    Column("metrics", ARRAY(Text), nullable=False),
+    Column("version", Integer, nullable=False, comment="Steps of a greater one replace all of an older one."),
+    Column("position", BigInteger, nullable=False, comment="Offset in metrics.values."),
+    PrimaryKeyConstraint("partition", "check_name", "source", "since"),
+)
+
 sink_offsets = Table(
     "sink_offsets",
     metadata,

@@ -17,6 +17,7 @@ from streams.rollup.decoding import EVENT_COLUMNS, Decoded, EventDecoder
 from streams.rollup.ids import Ids, parsed
 from streams.rollup.partition import PartitionState
 from streams.rollup.watermark import DAY_MICROS, micros
+from vitals.avro import Record
 from vitals.errors import BadRecordError
 
 CANONICAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -54,12 +55,17 @@ class Misfit:
 class Batch:
     """A batch of one topic: its events, of which those with `counted` are to be folded, and what is set aside.
 
-    events: the columns of `EVENT_COLUMNS`, `partition` and `counted`, in log order by partition.
+    events: the columns of `EVENT_COLUMNS`, `partition` and `counted`, in log order by partition. valid: whether each
+    has canonical ids. watermark: the partition's at each one's place (microseconds since the epoch; the least number
+    where there is none). progress: records with their partition.
     """
 
     events: pl.DataFrame
     misfits: list[Misfit] = field(default_factory=list)
     newest_ingested_at: dict[int, datetime] = field(default_factory=dict)
+    valid: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+    watermark: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    progress: list[tuple[int, Record]] = field(default_factory=list)
 
 
 def read_batch(
@@ -83,9 +89,11 @@ def read_batch(
     ids = Ids(upper, lower, (event_time // DAY_MICROS).astype(np.int32))
     late = np.zeros(len(rows), dtype=np.bool_)
     counted = np.zeros(len(rows), dtype=np.bool_)
+    watermark = np.empty(len(rows), dtype=np.int64)
     for number, partition in enumerate(ordered):
         state, part = partitions[partition], slice(cuts[number], cuts[number + 1])
-        late[part] = _late(topic, state, decoded, (bounds[number], bounds[number + 1]), rows[part], event_time[part])
+        sealed, watermark[part] = _bounds(topic, state, decoded, (bounds[number], bounds[number + 1]), rows[part])
+        late[part] = event_time[part] < sealed
         candidates = np.flatnonzero(valid[part] & ~late[part]) + part.start
         if candidates.size:
             counted[candidates] = state.seen[topic].add(ids.taken(candidates))
@@ -95,7 +103,7 @@ def read_batch(
         pl.Series("partition", partition_of_row, dtype=pl.Int16),
         pl.Series("counted", counted, dtype=pl.Boolean),
     )
-    batch = Batch(events)
+    batch = Batch(events, valid=valid, watermark=watermark)
     _count(topic, batch, valid, late, partitions)
     _set_aside(topic, batch, decoded, valid, late, ordered, partitions)
     _freshen(batch, decoded, bounds, list(ordered))
@@ -112,27 +120,27 @@ def _valid_accounts(accounts: pl.Series) -> NDArray[np.bool_]:
     return (~accounts.is_in(wrong.implode())).to_numpy()
 
 
-def _late(
-    topic: str,
-    state: PartitionState,
-    decoded: Decoded,
-    bounds: tuple[int, int],
-    rows: NDArray[np.int64],
-    event_time: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Advances the partition's watermark through its progress records; each event is late by the seal at its place."""
+def _bounds(
+    topic: str, state: PartitionState, decoded: Decoded, bounds: tuple[int, int], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Advances the partition's watermark through its progress records; returns seal and watermark at each event's
+    place.
+    """
     watermark = state.watermarks[topic]
     sealed = np.full(len(rows), _bound(watermark.sealed_through))
+    reached = np.full(len(rows), _bound(watermark.value))
     for row, record in decoded.progress:
         if bounds[0] <= row < bounds[1]:
             through = record["complete_through"]
             watermark.advance(record["stream"], record["mode"], None if through is None else micros(through))
-            sealed[np.searchsorted(rows, row) :] = _bound(watermark.sealed_through)
-    return event_time < sealed
+            place = np.searchsorted(rows, row)
+            sealed[place:] = _bound(watermark.sealed_through)
+            reached[place:] = _bound(watermark.value)
+    return sealed, reached
 
 
-def _bound(sealed_through: int | None) -> int:
-    return np.iinfo(np.int64).min if sealed_through is None else sealed_through
+def _bound(instant: int | None) -> int:
+    return np.iinfo(np.int64).min if instant is None else instant
 
 
 def _count(
@@ -197,3 +205,4 @@ def _freshen(batch: Batch, decoded: Decoded, bounds: NDArray[np.int64], order: l
         partition = order[int(np.searchsorted(bounds, row, side="right")) - 1]
         known = batch.newest_ingested_at.get(partition)
         batch.newest_ingested_at[partition] = max(filter(None, (known, record["written_at"])))
+        batch.progress.append((partition, record))

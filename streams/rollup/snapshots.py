@@ -10,10 +10,11 @@ import os
 import struct
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -23,7 +24,7 @@ import structlog
 from metrics.catalogue import fingerprint
 from schemas.topics import EVENTS_TOPICS
 from streams.rollup.ids import Ids
-from streams.rollup.state import RollupState
+from streams.rollup.partition import PartitionState
 from streams.rollup.watermark import instant_of
 
 log = structlog.get_logger()
@@ -56,15 +57,55 @@ class _Chain:
         return len(self.files) >= LONGEST_CHAIN or (len(self.files) > SHORTEST_CHAIN and added > self.files[0][1])
 
 
-class SnapshotFolder:
-    """The snapshots of every partition below one folder, as one worker writes and restores them."""
+class WindowRows(Protocol):
+    """The windows of partitions as tables. `fold_number` counts what was folded in, so that a snapshot tells what is
+    new since the one before.
+    """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "rollup"
+    @property
+    def fold_number(self) -> int:
+        """How many folds there were."""
+        ...
+
+    def rows(self, partition: int, since: int = 0) -> Iterator[tuple[str, pa.Table]]:
+        """Each table's rows of a partition that were written after a fold."""
+        ...
+
+    def restore(self, table: str, rows: pa.Table, sealed: Mapping[str, datetime | None]) -> None:
+        """Takes rows of a snapshot, after those of the snapshots before it. `sealed`: by topic."""
+        ...
+
+
+class SnapshotState(Protocol):
+    """What snapshots are taken of: partitions, each with its small state and its windows."""
+
+    @property
+    def partitions(self) -> Mapping[int, PartitionState]:
+        """By number."""
+        ...
+
+    @property
+    def windows(self) -> WindowRows:
+        """Of all partitions."""
+        ...
+
+    def add(self, partition: int) -> PartitionState:
+        """A partition as it is before the first message of the log."""
+        ...
+
+
+class SnapshotFolder:
+    """The snapshots of every partition below one folder, as one worker writes and restores them.
+
+    worker: names the kind of state. definitions: tells states apart that are of no use to each other.
+    """
+
+    def __init__(self, folder: Path, worker: str = "rollup", definitions: Callable[[], str] = fingerprint) -> None:
+        self._folder, self._definitions = folder / worker, definitions
         self._writer = uuid.uuid4().hex[:8]
         self._chains: dict[int, _Chain] = {}
 
-    def write(self, state: RollupState, partition: int) -> None:
+    def write(self, state: SnapshotState, partition: int) -> None:
         """Writes a partition's snapshot durably, unless nothing came since the last one, and removes old ones."""
         position = state.partitions[partition].position
         chain = self._chains.setdefault(partition, _Chain())
@@ -76,14 +117,14 @@ class SnapshotFolder:
         home.mkdir(parents=True, exist_ok=True)
         name = f"{_PREFIX}{position:020d}-{self._writer}"
         draft = home / f"{_DRAFT}{uuid.uuid4().hex}"
-        _write(draft, state, partition, chain)
+        _write(draft, state, partition, chain, self._definitions())
         draft.rename(home / name)
         _sync(home)
         chain.files.append((name, (home / name).stat().st_size))
         chain.position, chain.fold = position, state.windows.fold_number
         self._clean(home)
 
-    def restore(self, state: RollupState, partition: int) -> bool:
+    def restore(self, state: SnapshotState, partition: int) -> bool:
         """Adds a partition to the state as its newest whole snapshot has it. False where there is none.
 
         A snapshot of other metric definitions is none: its partition is built again from the log.
@@ -95,7 +136,7 @@ class SnapshotFolder:
             if not all((home / name).exists() for name in chain):
                 log.warning("snapshot_without_its_base", partition=partition, snapshot=path.name)
                 continue
-            if _footer(path)["catalogue"] != fingerprint():
+            if _footer(path)["catalogue"] != self._definitions():
                 log.warning("snapshot_of_other_definitions", partition=partition, snapshot=path.name)
                 break
             _restore(state, partition, [home / name for name in chain])
@@ -125,7 +166,7 @@ class SnapshotFolder:
                 path.unlink(missing_ok=True)
 
 
-def _write(draft: Path, state: RollupState, partition: int, chain: _Chain) -> None:
+def _write(draft: Path, state: SnapshotState, partition: int, chain: _Chain, definitions: str) -> None:
     """One file: tables as Arrow streams, then the footer that says where each is."""
     tables = []
     with draft.open("wb") as file:
@@ -136,7 +177,7 @@ def _write(draft: Path, state: RollupState, partition: int, chain: _Chain) -> No
             tables.append((name, start, file.tell() - start))
         footer = orjson.dumps(
             {
-                "catalogue": fingerprint(),
+                "catalogue": definitions,
                 "state": state.partitions[partition].saved(),
                 "tables": tables,
                 "base": [name for name, _ in chain.files],
@@ -148,7 +189,7 @@ def _write(draft: Path, state: RollupState, partition: int, chain: _Chain) -> No
         os.fsync(file.fileno())
 
 
-def _tables(state: RollupState, partition: int, chain: _Chain) -> Iterator[tuple[str, pa.Table]]:
+def _tables(state: SnapshotState, partition: int, chain: _Chain) -> Iterator[tuple[str, pa.Table]]:
     for topic, seen in state.partitions[partition].seen.items():
         ids = seen.unsaved() if chain.files else seen.all()
         if len(ids):
@@ -165,7 +206,7 @@ def _footer(path: Path) -> dict[str, Any]:
     return footer
 
 
-def _restore(state: RollupState, partition: int, chain: list[Path]) -> None:
+def _restore(state: SnapshotState, partition: int, chain: list[Path]) -> None:
     own = state.add(partition)
     own.restore(_footer(chain[-1])["state"])
     sealed = {topic: instant_of(own.watermarks[topic].sealed_through) for topic in EVENTS_TOPICS}

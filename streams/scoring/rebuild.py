@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import structlog
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from psycopg.rows import dict_row
 
 from analytics.health.model import HealthModel
 from schemas.topics import EVENTS_TOPICS, events_topic
@@ -58,6 +59,15 @@ select account_id::text,
   from metric_values
  where partition = %s and grain = 'day' and abs(value) <= 10000000000
  group by account_id, metric, definition_version, rank
+"""
+
+
+# Greater versions last, because they replace the others.
+GATES = """
+select check_name as check, source, version, since, closed, metrics
+  from quality_gates
+ where partition = %s
+ order by version, position
 """
 
 
@@ -105,6 +115,8 @@ def _read_store(settings: Settings, model: HealthModel, partition: int) -> tuple
                 progress.watermark, progress.sealed_through = watermark, sealed_through
                 if newest is not None and (state.newest_ingested_at is None or newest > state.newest_ingested_at):
                     state.newest_ingested_at = newest
+            with connection.cursor(row_factory=dict_row) as cursor:
+                state.restore_gates(cursor.execute(GATES, (partition,)).fetchall())
             with connection.cursor("values") as cursor:
                 newest_values: dict[str, dict[int, int]] = defaultdict(dict)
                 for account_id, metric, version, rank, position, days, values in cursor.execute(VALUES, (partition,)):

@@ -15,7 +15,7 @@ from analytics.health.model import HealthModel
 from analytics.health.scores import TickScores, score_ticks
 from schemas.topics import EVENTS_TOPICS
 from streams.scoring.instants import day_of
-from streams.scoring.state import Mentions, PartitionState
+from streams.scoring.state import Mentions, PartitionState, gate_steps
 
 FIRST_LOAD_GRACE_SECONDS: Final = 15.0
 """How long the first scoring waits for topics without a watermark, after the last sign of life of any of them."""
@@ -73,9 +73,11 @@ class PartitionScorer:
         completed = not incomplete and topic not in self.spoken and progress.has_values
         since = None if completed else self.scored_through
         tick = day_of(watermark)
+        gated = min((step.since for step in gate_steps(bundle)), default=None)
         # The past of an incomplete first load is scored once, when its watermark comes, not flush by flush.
-        yield from self._history({} if incomplete else mentions, since, tick)
-        live_rows = self._live_rows(mentions, since, tick)
+        yield from self._history({} if incomplete else mentions, since, tick, gated)
+        regated = gated is not None and gated <= tick + 1
+        live_rows = self._live_rows(mentions, None if regated else since, tick)
         yield from self._score(live_rows, np.full(len(live_rows), tick + 1, dtype=np.int64), tick + 1, live=True)
         self._spoke(None if since is None else topic)
         self.scored_through = tick
@@ -98,16 +100,18 @@ class PartitionScorer:
             if progress.watermark is not None and topic in (None, name):
                 self.spoken.add(name)
 
-    def _history(self, mentions: Mentions, since: int | None, tick: int) -> Iterator[ScoredChunk]:
+    def _history(self, mentions: Mentions, since: int | None, tick: int, gated: int | None) -> Iterator[ScoredChunk]:
         """New ticks of every account, and of an account whose windows changed every tick from the first that ends them.
 
         A changed window is of an open day, so that this goes back by the allowed lateness; longer only when a first
-        load or a reconciliation changes the past.
+        load or a reconciliation changes the past. From the tick on at which a gate moved (`gated`) all are scored.
         """
         first_ticks = self.state.arrays.first_day + 1
         starts = first_ticks.copy() if since is None else np.full(len(first_ticks), since + 1, dtype=np.int64)
         for row, day in mentions.items():
             starts[row] = min(int(starts[row]), day + 1)
+        if gated is not None:
+            starts = np.minimum(starts, gated)
         starts = np.maximum(starts, first_ticks)
         rows = np.flatnonzero(starts <= tick)
         yield from self._score(rows, starts[rows], tick, live=False)
@@ -132,7 +136,7 @@ class PartitionScorer:
             size = max(1, CELLS_A_CHUNK // (last_tick - first_tick + warm_up))
             chunk, own = rows[done : done + size], starts[done : done + size]
             days = view.select(chunk, first_tick - self.model.lookback_days, last_tick)
-            scores = score_ticks(self.model, days, first_tick, last_tick)
+            scores = score_ticks(self.model, days, first_tick, last_tick, self.state.gates)
             ticks = np.arange(first_tick, last_tick + 1, dtype=np.int64)
             yield ScoredChunk(live, chunk, scores, scores.exists & (ticks >= own[:, None]))
             done += size

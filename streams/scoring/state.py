@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from analytics.health.gates import Gates, GateStep
 from analytics.health.model import HealthModel
 from schemas.topics import events_topic
 from streams.scoring.arrays import EARLIEST_DAY, LATEST_DAY, AccountArrays, micro_units
-from streams.scoring.instants import day_of
+from streams.scoring.instants import DAY, EPOCH, day_of
 from vitals.errors import BadRecordError
 
 STREAM_RANK = 0
@@ -42,6 +43,7 @@ class PartitionState:
 
     def __init__(self, model: HealthModel) -> None:
         self.arrays = AccountArrays(model)
+        self.gates = Gates()
         self.topics: dict[str, TopicProgress] = {}
         self.newest_ingested_at: datetime | None = None
         self._certified: dict[tuple[int, str, int], tuple[int, int]] = {}
@@ -71,6 +73,8 @@ class PartitionState:
         Raises:
             BadRecordError: a value or a window that cannot be right; nothing of the bundle is applied.
         """
+        for step in gate_steps(bundle):
+            self.gates.apply(step)
         checked = [(account["account_id"], _windows(account["values"])) for account in bundle["accounts"]]
         topic = self.progress(bundle["input_topic"])
         revision = (bundle["definition_version"], bundle["next_offset"])
@@ -99,6 +103,11 @@ class PartitionState:
         topic = self.progress(events_topic(metric))
         topic.has_values = True
 
+    def restore_gates(self, steps: list[dict[str, Any]]) -> None:
+        """Sets what the store holds of the gates."""
+        for step in gate_steps({"gates": steps}):
+            self.gates.apply(step)
+
     def _advance(self, topic: TopicProgress, bundle: Mapping[str, Any]) -> None:
         for name in ("watermark", "sealed_through"):
             value, before = bundle[name], getattr(topic, name)
@@ -125,6 +134,21 @@ class PartitionState:
         days = np.fromiter(windows.keys(), dtype=np.int64, count=len(windows))
         values = np.fromiter(windows.values(), dtype=np.int64, count=len(windows))
         self.arrays.put(account_id, metric, days, values)
+
+
+def gate_steps(bundle: Mapping[str, Any]) -> list[GateStep]:
+    """The gates that a bundle tells of. A window that ends within a day is first seen by the tick after it."""
+    return [
+        GateStep(
+            step["check"],
+            step["source"],
+            step["version"],
+            -((EPOCH - step["since"]) // DAY),
+            step["closed"],
+            frozenset(step["metrics"]),
+        )
+        for step in bundle.get("gates", ())
+    ]
 
 
 def _windows(values: list[dict[str, Any]]) -> _Windows:

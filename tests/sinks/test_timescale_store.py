@@ -8,7 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sinks.delivery import ACCOUNTS, HEALTH_SCORES, IDENTITIES, METRICS_VALUES, PIPELINE_COUNTS, Source, Step
+from sinks.delivery import (
+    ACCOUNTS,
+    HEALTH_SCORES,
+    IDENTITIES,
+    METRICS_VALUES,
+    PIPELINE_COUNTS,
+    QUALITY_RESULTS,
+    Source,
+    Step,
+)
 from sinks.destination import PositionTakenError
 from sinks.timescale.columns import nested, number_array, plain, quoted
 from sinks.timescale.rows import COLUMNS
@@ -266,6 +275,83 @@ def test_a_merge_and_that_it_was_taken_back_show_on_the_account(
     destination.apply([delivery(*identities, 1, alias | {"withdrawn": True})], {identities: Step(1, 2)})
     assert database.execute(merged).fetchall() == [("One", None)]
     assert database.execute("select count(*) from account_aliases").fetchone() == (1,)
+
+
+@examples
+@given(
+    log=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(1, 2), st.booleans(), st.integers(0, 3)), min_size=1, max_size=10
+    ),
+    again=st.randoms(use_true_random=False),
+    batch_size=st.integers(1, 5),
+)
+def test_the_greatest_revision_of_a_quality_result_stays(
+    destination: TimescaleDestination,
+    database: psycopg.Connection[Any],
+    log: list[tuple[int, int, bool, int]],
+    again: Any,
+    batch_size: int,
+) -> None:
+    """Version before final before position; one revision has one value."""
+    database.execute("truncate quality_results, sink_offsets")
+    source = Source(QUALITY_RESULTS, 0)
+    records = [quality_result(*each) for each in log]
+    repeated = [*records, *again.sample(records, len(records))]
+    apply_in_batches(destination, source, repeated, batch_size, destination.claim({source: 5})[source])
+    rows = database.execute(
+        "select window_start, version, final, position, flagged, observed, upper_bound from quality_results"
+    ).fetchall()
+    best: dict[int, tuple[Any, ...]] = {}
+    for day, *revision in log:
+        best[day] = max(best.get(day, ()), tuple(revision))
+    assert {(row[0] - DAY_ONE) // DAY: row[1:4] for row in rows} == best
+    assert all(row[4:] == (flagged := 100 * row[1] + 10 * row[2] + row[3], flagged / 7, 0.5) for row in rows)
+
+
+def quality_result(day: int, version: int, final: bool, position: int) -> Record:
+    """A result whose numbers follow from its revision, so that a mixed-up row shows."""
+    flagged = 100 * version + 10 * final + position
+    return {
+        "check": "seats",
+        "version": version,
+        "kind": "validity",
+        "severity": "info",
+        "source": "stripe",
+        "window_start": DAY_ONE + day * DAY,
+        "window_end": DAY_ONE + (day + 1) * DAY,
+        "verdict": "failed",
+        "final": final,
+        "records": 1000,
+        "flagged": flagged,
+        "observed": flagged / 7,
+        "lower": None,
+        "upper": 0.5,
+        "position": position,
+        "written_at": DAY_ONE,
+    }
+
+
+def test_steps_of_gates_come_with_the_values_and_the_later_one_holds(
+    destination: TimescaleDestination, database: psycopg.Connection[Any]
+) -> None:
+    source = Source(METRICS_VALUES, 3)
+
+    def step(closed: bool, version: int = 1, day: int = 0) -> Record:
+        gate = {"check": "seats", "version": version, "source": "stripe", "since": DAY_ONE + day * DAY}
+        told = {**gate, "closed": closed, "metrics": ["billing.seats", "billing.invoices_paid"]}
+        return values_bundle(3, 0, {}, definition_version=0, last_part=False) | {"gates": [told]}
+
+    records = [step(True), step(True, day=2), step(False), step(True), step(False, version=2), step(True)]
+    start = apply_in_batches(destination, source, records[:4], 2, destination.claim({source: 10})[source])
+    query = "select partition, since, closed, metrics, version, position from quality_gates order by since"
+    metrics = ["billing.seats", "billing.invoices_paid"]
+    assert database.execute(query).fetchall() == [
+        (3, DAY_ONE, True, metrics, 1, 13),
+        (3, DAY_ONE + 2 * DAY, True, metrics, 1, 11),
+    ]
+    apply_in_batches(destination, source, records[4:], 5, start)
+    assert database.execute(query).fetchall()[0] == (3, DAY_ONE, False, metrics, 2, 14)
+    assert database.execute("select count(*) from watermarks").fetchone() == (0,)
 
 
 @pytest.mark.parametrize(

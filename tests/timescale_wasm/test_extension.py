@@ -75,7 +75,11 @@ def test_the_migration_makes_hypertables_with_policies(dsn: str) -> None:
              join timescaledb_information.dimensions d using (hypertable_name) order by 1""",
     )
     quarter = timedelta(days=90)
-    assert tables == [("health_scores", True, "tick", quarter), ("metric_values", True, "window_start", quarter)]
+    assert tables == [
+        ("health_scores", True, "tick", quarter),
+        ("metric_values", True, "window_start", quarter),
+        ("quality_results", False, "window_start", timedelta(days=365)),
+    ]
     policies = query(
         dsn,
         """select hypertable_name, config->>'compress_after' from timescaledb_information.jobs

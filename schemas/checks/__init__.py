@@ -1,0 +1,1 @@
+"""Data quality checks: one a YAML file, discovered. docs/quality.md."""
