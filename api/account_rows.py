@@ -1,6 +1,6 @@
 """One account as it stands in a list: profile, live score and how it moved."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
 
@@ -22,6 +22,9 @@ ACCOUNT_EXAMPLE: dict[str, Any] = {
     "owner": "Ada Lovelace",
     "region": "EMEA",
     "plan": "Business",
+    "arr": 36000.0,
+    "arr_currency": "USD",
+    "renewal_date": "2027-03-01",
     "score": 63.120482,
     "band": "watch",
     "trend": "down",
@@ -44,6 +47,13 @@ class AccountRow(BaseModel):
     owner: str | None = Field(description="Customer-success manager.", examples=["Ada Lovelace"])
     region: str | None = Field(description="Region.", examples=["EMEA"])
     plan: str | None = Field(description="Plan.", examples=["Business"])
+    arr: float | None = Field(
+        description="Annual recurring revenue in major units of its currency: the CRM's, else what contracts and "
+        "billing add up to. Null where nobody tells it, or contracts are in several currencies.",
+        examples=[36000.0],
+    )
+    arr_currency: str | None = Field(description="Currency of the revenue (ISO 4217), where known.", examples=["USD"])
+    renewal_date: date | None = Field(description="Day on which the contract renews or ends.", examples=["2027-03-01"])
     score: float | None = Field(
         description="Live health score in points; null where no signal applies or nothing is scored yet.",
         examples=[63.120482],
@@ -85,8 +95,13 @@ def row_fields(row: Row) -> dict[str, Any]:
 
     return {
         **{
-            name: row[name] for name in ("account_id", "name", "segment", "owner", "region", "plan", "tick", "position")
+            name: row[name]
+            for name in (
+                *("account_id", "name", "segment", "owner", "region", "plan"),
+                *("arr_currency", "renewal_date", "tick", "position"),
+            )
         },
+        "arr": None if row["arr"] is None else float(row["arr"]),
         "score": points(row["score"]),
         "band": row["band"],
         "trend": row["trend"],

@@ -55,6 +55,15 @@ CONTRIBUTIONS_EXAMPLE: list[Any] = [
 ]
 
 
+PROFILE_EXAMPLE: dict[str, Any] = {
+    "time_zone": "Europe/Lisbon",
+    "domain": "acme.example",
+    "parent_id": None,
+    "sources": {"segment": "salesforce", "plan": "salesforce", "arr": "stripe"},
+}
+"""What one account has beside what a list shows."""
+
+
 class AccountsPage(BaseModel):
     """One page of the portfolio."""
 
@@ -121,6 +130,7 @@ class AccountDetail(AccountRow):
                     "merged_into": None,
                     "crm_id": "001xx000003DGbYAAW",
                     "created_at": "2019-03-02T09:30:00Z",
+                    **PROFILE_EXAMPLE,
                     "model": "health-2026-11",
                     "contributions": CONTRIBUTIONS_EXAMPLE,
                     "receipt": RECEIPT_EXAMPLE,
@@ -134,6 +144,12 @@ class AccountDetail(AccountRow):
     )
     crm_id: str = Field(description="Id of the account in the CRM.", examples=["001xx000003DGbYAAW"])
     created_at: datetime = Field(description="When the CRM created the account.", examples=["2019-03-02T09:30:00Z"])
+    time_zone: str | None = Field(description="Time zone (IANA name).", examples=["Europe/Lisbon"])
+    domain: str | None = Field(description="Domain of its website.", examples=["acme.example"])
+    parent_id: UUID | None = Field(description="Account above it.", examples=[None])
+    sources: dict[str, str] = Field(
+        description="Who told each field of the profile that is known.", examples=[PROFILE_EXAMPLE["sources"]]
+    )
     model: str | None = Field(
         description="Health model of the score; null where not scored yet.", examples=["health-2026-11"]
     )
@@ -204,6 +220,7 @@ async def account(account_id: UUID, context: Context) -> AccountDetail:
         merged_into=None if surviving == account_id else surviving,
         crm_id=row["crm_id"],
         created_at=row["created_at"],
+        **{name: row[name] for name in PROFILE_EXAMPLE},
         model=row["model"],
         contributions=_contributions(row, gates),
         receipt=receipt,

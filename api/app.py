@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp
 
-from api import accounts, health, live, metrics_values, page, pipeline, problems, quality, reference, summary
+from api import accounts, health, live, metrics_values, page, pipeline, problems, profiles, quality, reference, summary
 from api.auth import routes as auth_routes
 from api.auth.attempts import AttemptLimit
 from api.auth.passwords import Passwords
@@ -120,7 +120,7 @@ def create_app(settings: Settings, clock: Clock | None = None, dist: Path = page
         max_body_size=LARGEST_BODY,
     )
     problems.install(app)
-    for module in (auth_routes, summary, accounts, health, metrics_values, pipeline, quality, live):
+    for module in (auth_routes, summary, accounts, health, metrics_values, profiles, pipeline, quality, live):
         app.include_router(module.router)
 
     @app.get("/healthz", tags=["process"], summary="Readiness")

@@ -13,6 +13,7 @@ from api.context import Context
 from api.database import fetch_all, fetch_one, sql
 from api.merges import surviving_account
 from api.problems import ProblemError, documented
+from api.profiles import HELD_EXAMPLE, HeldProfile, held_at, versions_of
 from api.receipts import RECEIPT_EXAMPLE, Receipt, current_model, receipt_for
 from api.time_range import TimeRange
 
@@ -25,11 +26,12 @@ POINT_EXAMPLE: dict[str, Any] = {
     "trend": "down",
     "coverage": 0.9,
     "provisional": True,
+    **HELD_EXAMPLE,
 }
 
 
-class HealthPoint(BaseModel):
-    """The score at one tick: of the windows that end at or before it."""
+class HealthPoint(HeldProfile):
+    """The score at one tick: of the windows that end at or before it. With the profile as of the tick."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [POINT_EXAMPLE]})
 
@@ -71,6 +73,13 @@ async def health(account_id: UUID, context: Context, time_range: TimeRange) -> H
         rows = await fetch_all(
             connection, sql("account_health"), account_id=account_id, model=scope["model"], start=start, end=end
         )
+        versions = await versions_of(connection, account_id)
         receipt = await receipt_for(connection, context.clock.now(), scope["model"], partition=scope["partition"])
-    items = [HealthPoint(**{**row, "score": points(row["score"]), "coverage": points(row["coverage"])}) for row in rows]
+    items = [
+        HealthPoint(
+            **{**row, "score": points(row["score"]), "coverage": points(row["coverage"])},
+            **held_at(versions, row["tick"]),
+        )
+        for row in rows
+    ]
     return HealthHistory(items=items, model=scope["model"], receipt=receipt)

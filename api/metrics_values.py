@@ -12,6 +12,7 @@ from api.context import Context
 from api.database import fetch_all, fetch_one, sql
 from api.merges import surviving_account
 from api.problems import FieldError, ProblemError, documented
+from api.profiles import HELD_EXAMPLE, HeldProfile, held_at, versions_of
 from api.receipts import RECEIPT_EXAMPLE, Receipt, receipt_for
 from api.time_range import TimeRange
 from metrics.catalogue import catalogue
@@ -24,11 +25,12 @@ VALUE_EXAMPLE: dict[str, Any] = {
     "metric": "product.events",
     "value": 418.0,
     "sealed": False,
+    **HELD_EXAMPLE,
 }
 
 
-class MetricValue(BaseModel):
-    """The value of one window `[window_start, window_start + grain)`."""
+class MetricValue(HeldProfile):
+    """The value of one window `[window_start, window_start + grain)`, with the profile as of its start."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [VALUE_EXAMPLE]})
 
@@ -96,11 +98,16 @@ async def metric_values(
             start=start,
             end=end,
         )
+        versions = await versions_of(connection, account_id)
         partition = rows[-1]["partition"] if rows else None
         receipt = await receipt_for(connection, context.clock.now(), None, definition.topic, partition)
     items = [
         MetricValue(
-            window_start=row["window_start"], metric=row["metric"], value=float(row["value"]), sealed=row["sealed"]
+            window_start=row["window_start"],
+            metric=row["metric"],
+            value=float(row["value"]),
+            sealed=row["sealed"],
+            **held_at(versions, row["window_start"]),
         )
         for row in rows
     ]

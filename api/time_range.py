@@ -10,7 +10,8 @@ from api.problems import FieldError, ProblemError
 Instant = datetime | date
 
 
-def _instant(given: Instant | None) -> datetime | None:
+def in_utc(given: Instant | None) -> datetime | None:
+    """A parameter as an instant: a date means UTC midnight, and a time without a zone is UTC."""
     if given is None:
         return None
     if not isinstance(given, datetime):
@@ -25,7 +26,7 @@ def _time_range(
     end: Annotated[Instant | None, Query(alias="to", description="Last instant, exclusive.")] = None,
 ) -> tuple[datetime | None, datetime | None]:
     try:
-        first, last = _instant(start), _instant(end)
+        first, last = in_utc(start), in_utc(end)
     except OverflowError as error:  # year 1 or 9999 with a zone that leads beyond
         raise ProblemError(422, "from and to must lie within the years 1 to 9999, in UTC.") from error
     if first is not None and last is not None and first > last:

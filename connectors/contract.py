@@ -9,7 +9,7 @@ commits raw objects, events, state, progress and counts in one Kafka transaction
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -58,7 +58,11 @@ class MappedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An account's profile from `valid_from` on (source time), from an identity source."""
+    """An account's profile from `valid_from` on (source time), from an identity source.
+
+    `arr` is annual recurring revenue in major units of `arr_currency` (ISO 4217); `time_zone` an IANA name; `parent`
+    the identity of the account above it. What the source does not know is None: another may (docs/enrichment.md).
+    """
 
     identity: str
     crm_id: str
@@ -69,6 +73,12 @@ class Profile:
     owner: str | None = None
     region: str | None = None
     plan: str | None = None
+    arr: Decimal | None = None
+    arr_currency: str | None = None
+    time_zone: str | None = None
+    renewal_date: date | None = None
+    domain: str | None = None
+    parent: str | None = None
     deleted: bool = False
 
 

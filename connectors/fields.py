@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import available_timezones
 
 from vitals.errors import BadRecordError
 
@@ -27,6 +28,16 @@ def required(body: Any, name: str) -> Any:
 def text(value: Any) -> str | None:
     """A text field, None where it is empty or no text."""
     return value if isinstance(value, str) and value else None
+
+
+def time_zone_name(value: Any) -> str | None:
+    """An IANA name; None for anything else.
+
+    >>> time_zone_name("Europe/Lisbon"), time_zone_name("Lisbon")
+    ('Europe/Lisbon', None)
+    """
+    named = text(value)
+    return named if named in available_timezones() else None
 
 
 def iso_instant(value: Any, name: str) -> datetime:

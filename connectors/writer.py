@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.contract import Json, Profile, RawObject
-from connectors.fates import COMPLETE, COUNTS, PageOutcome, SetAside, raw_bytes
+from connectors.fates import COMPLETE, COUNTS, SCALE, PageOutcome, SetAside, raw_bytes
 from connectors.quarantine.waiting import waiting_entries
 from connectors.stream_state import CURSORS, entry_key, entry_record, load_state, merge_updates, partition_of
 from schemas.topics import TOPICS, events_topic, raw_topic
@@ -180,6 +180,11 @@ class StreamWriter:
                 "owner": profile.owner, "region": profile.region, "plan": profile.plan,
                 "created_at": profile.created_at, "valid_from": profile.valid_from, "deleted": profile.deleted,
                 "source": self.source,
+                "arr": None if profile.arr is None else profile.arr.quantize(SCALE),
+                "arr_currency": profile.arr_currency, "time_zone": profile.time_zone,
+                "renewal_date": None if profile.renewal_date is None else profile.renewal_date.isoformat(),
+                "domain": profile.domain,
+                "parent_id": None if profile.parent is None else account_id(profile.parent),
             }  # fmt: skip
             self._encoded("accounts", "AccountProfile", [record], lambda record: str(record["account_id"]))
             link = {

@@ -8,7 +8,7 @@ from functools import cache
 import metrics
 from metrics.contract import Metric
 
-DEFINITION_VERSION = 2
+DEFINITION_VERSION = 3
 """First part of every value's revision: raised whenever the definition of any metric changes."""
 
 

@@ -16,6 +16,8 @@ HEALTH_SCORES = "health.scores"
 PIPELINE_COUNTS = "pipeline.counts"
 IDENTITIES = "identities"
 QUALITY_RESULTS = "quality.results"
+EVENTS_CRM = "events.crm"
+EVENTS_BILLING = "events.billing"
 
 RECORD_OF: Mapping[str, str] = MappingProxyType(
     {
@@ -25,11 +27,16 @@ RECORD_OF: Mapping[str, str] = MappingProxyType(
         PIPELINE_COUNTS: "PipelineCounts",
         IDENTITIES: "AccountAlias",
         QUALITY_RESULTS: "QualityResult",
+        EVENTS_CRM: "Event",
+        EVENTS_BILLING: "Event",
     }
 )
 
-# The topics whose other records are for the connectors only.
-_PASSED_OVER = frozenset({IDENTITIES})
+# The topics whose other records are for others only.
+_PASSED_OVER = frozenset({IDENTITIES, EVENTS_CRM, EVENTS_BILLING})
+
+# An event that cannot be read is the rollup's to set aside: twice would count it twice.
+_ANSWERED_FOR = frozenset({EVENTS_CRM, EVENTS_BILLING})
 
 # Bundles are written to their input's partition; a bundle elsewhere would be applied under the wrong offset.
 _PARTITION_FIELD = {METRICS_VALUES: "input_partition", HEALTH_SCORES: "partition"}
@@ -73,7 +80,8 @@ class Delivery:
 
 
 def read(serde: AvroSerde, message: Message) -> Delivery | None:
-    """The record of a message; None for one that tells a sink nothing: a tombstone of a compacted topic, or a claim.
+    """The record of a message; None for one that tells a sink nothing: a tombstone of a compacted topic, a claim, an
+    event that only the rollup answers for.
 
     Raises:
         BadRecordError: unreadable, another record than the topic carries for sinks, or on the wrong partition.
@@ -82,7 +90,12 @@ def read(serde: AvroSerde, message: Message) -> Delivery | None:
     topic, partition = message.source
     if message.value is None and TOPICS[topic].compacted:
         return None
-    name, record = serde.decode(message.value)
+    try:
+        name, record = serde.decode(message.value)
+    except BadRecordError:
+        if topic in _ANSWERED_FOR:
+            return None
+        raise
     if topic in _PASSED_OVER and name in TOPICS[topic].records and name != RECORD_OF[topic]:
         return None
     if name != RECORD_OF[topic]:

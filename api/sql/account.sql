@@ -1,4 +1,5 @@
 select a.account_id, a.crm_id, a.name, a.segment, a.owner, a.region, a.plan, a.created_at,
+       a.arr, a.arr_currency, a.renewal_date, a.time_zone, a.domain, a.parent_id, a.sources,
        l.tick, l.score, coalesce(l.band, 'unknown') as band, coalesce(l.trend, 'flat') as trend, l.coverage, l.position,
        l.model, l.partition, l.contributions, l.signal_values,
        m.definition, week.score as week_ago, month.score as month_ago

@@ -1,4 +1,5 @@
 select a.account_id, a.name, a.segment, a.owner, a.region, a.plan,
+       a.arr, a.arr_currency, a.renewal_date,
        l.tick, l.score, coalesce(l.band, 'unknown') as band, coalesce(l.trend, 'flat') as trend, l.coverage, l.position,
        l.model
   from accounts a

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from connectors.account_facts import BY_NAME, PERSON, VALUE, FactError, checked
 from connectors.collect.connector import NAME, STREAM
 from connectors.contract import Mapped, MappedEvent, RawObject, State
 from connectors.fates import SetAside
@@ -110,6 +111,11 @@ def map_call(raw: RawObject, state: State, pseudonym: Pseudonym, *, correct_skew
             properties["feature"] = _required(traits, "feature", "properties.feature")
         else:
             properties["event"] = name
+        fact = BY_NAME.get(name)
+        if fact is not None:
+            # Others may hold what a person wrote or is called; they stay in the raw object.
+            kind, value = fact.kind, _number(traits, VALUE)
+            properties = {name: text for name, text in properties.items() if name in fact.properties}
     elif raw.object_type == "page":
         properties["event"] = PAGE_EVENT
         if (page := _text(call, "name")) is not None:
@@ -124,7 +130,11 @@ def map_call(raw: RawObject, state: State, pseudonym: Pseudonym, *, correct_skew
         value=value,
         properties=properties,
     )
-    return Mapped(events=(event,), state=updates)
+    try:
+        return Mapped(events=(checked(event),), state=updates)
+    except FactError as error:
+        field = "userId" if error.field == PERSON else f"properties.{error.field}"
+        raise InvalidCallError(field, error.reason) from error
 
 
 def event_time(call: Mapping[str, Any], *, correct_skew: bool) -> datetime:
@@ -190,16 +200,19 @@ def _company(call: Mapping[str, Any], traits: Mapping[str, Any]) -> str | None:
 
 def _value(properties: Mapping[str, Any]) -> Decimal | None:
     """Lines changed by one use of a feature, or `value` in the sender's own unit."""
-    for name in _VALUE:
-        if properties.get(name) is not None:
-            try:
-                number = decimal_value(properties[name], name)
-            except BadRecordError as error:
-                raise InvalidCallError(f"properties.{name}", "must be a number") from error
-            if abs(number) >= LARGEST_VALUE:
-                raise InvalidCallError(f"properties.{name}", f"must be smaller than {LARGEST_VALUE:.0E}")
-            return number
-    return None
+    return next((number for name in _VALUE if (number := _number(properties, name)) is not None), None)
+
+
+def _number(properties: Mapping[str, Any], name: str) -> Decimal | None:
+    if properties.get(name) is None:
+        return None
+    try:
+        number = decimal_value(properties[name], name)
+    except BadRecordError as error:
+        raise InvalidCallError(f"properties.{name}", "must be a number") from error
+    if abs(number) >= LARGEST_VALUE:
+        raise InvalidCallError(f"properties.{name}", f"must be smaller than {LARGEST_VALUE:.0E}")
+    return number
 
 
 def _instant(call: Mapping[str, Any], name: str) -> datetime | None:

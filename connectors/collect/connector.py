@@ -1,4 +1,4 @@
-"""HTTP collect: product events that applications send themselves, in Segment's form.
+"""HTTP collect: events that applications send themselves, in Segment's form: use of the product, and what people say.
 
 It is not polled: `vitals collect` receives calls and is the one owner of the stream's transactional id.
 """
@@ -9,7 +9,7 @@ from vitals.settings import Settings
 NAME = "collect"
 POLLED = False
 STREAM = "collect.http"
-topics = ("events.product",)
+topics = ("events.product", "events.crm", "events.support")
 
 
 def create(settings: Settings) -> list[Stream]:

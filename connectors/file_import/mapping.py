@@ -14,6 +14,7 @@ import orjson
 import yaml
 from jsonschema import Draft202012Validator
 
+from connectors.account_facts import PERSON, VALUE, FactError, checked
 from connectors.contract import MappedEvent
 from connectors.fields import account_identity, crm_account_id, decimal_value
 from schemas.topics import EVENTS_TOPICS
@@ -62,7 +63,7 @@ class FileMapping:
         """
         user, value = _optional(row, self.user_column), _optional(row, self.value_column)
         texts = {name: _optional(row, column) for name, column in self.properties.items()}
-        return MappedEvent(
+        event = MappedEvent(
             kind=self._kind(row),
             object_type=self.name,
             source_id="\x1f".join(_text(row, column) for column in self.id_columns) if self.id_columns else row_id,
@@ -72,6 +73,15 @@ class FileMapping:
             value=None if value is None or self.value_column is None else _number(value, self.value_column),
             properties={name: text for name, text in texts.items() if text is not None},
         )
+        try:
+            return checked(event)
+        except FactError as error:
+            raise BadRecordError(f"{self._shown(error.field)} {error.reason}.") from error
+
+    def _shown(self, field: str) -> str:
+        """The column that holds a field, else what the mapping calls the field."""
+        column = {VALUE: self.value_column, PERSON: self.user_column}.get(field) or self.properties.get(field)
+        return column or field
 
     def _kind(self, row: Mapping[str, Any]) -> str:
         if self.kind_column is None:

@@ -157,7 +157,8 @@ def _walked(meaning: Meaning) -> tuple[WalkedObject, ...]:
             properties=(
                 *link_properties(meaning.crm_id_property),
                 *("name", "createdate", "hs_lastmodifieddate", "hs_merged_object_ids", "hubspot_owner_id"),
-                *("lifecyclestage", "segment", "region", "plan"),
+                *("lifecyclestage", "segment", "region", "plan", "time_zone", "hs_parent_company_id"),
+                *("arr", "arr_currency", "contract_end"),
             ),
             map=meaning.company,
         ),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.contract import Link, Mapped, MappedEvent, Merge, Profile, RawObject, State
-from connectors.fields import decimal_value, iso, iso_instant, required, text
+from connectors.fields import decimal_value, iso, iso_instant, required, text, time_zone_name
 from connectors.hubspot.accounts import (
     COMPANY,
     called,
@@ -18,6 +18,7 @@ from connectors.hubspot.accounts import (
     crm_id_of,
     primary_company,
 )
+from connectors.identity.domains import own_domain
 from connectors.promises import is_new
 from vitals.errors import BadRecordError
 
@@ -265,6 +266,7 @@ def _events_of(object_type: str, source_id: str, account: str | None) -> Callabl
 
 def _profile(record: Mapping[str, Any], company_id: str, created_at: datetime, modified_at: datetime) -> Profile:
     properties = record["properties"]
+    arr, ends, parent = (_given(properties, name) for name in ("arr", "contract_end", "hs_parent_company_id"))
     return Profile(
         identity=company_identity(company_id),
         crm_id=company_id,
@@ -276,6 +278,12 @@ def _profile(record: Mapping[str, Any], company_id: str, created_at: datetime, m
         owner=text(record.get("owner")),
         region=text(properties.get("region")),
         plan=text(properties.get("plan")),
+        arr=None if arr is None else decimal_value(arr, "arr"),
+        arr_currency=None if arr is None else text(properties.get("arr_currency")),
+        time_zone=time_zone_name(properties.get("time_zone")),
+        renewal_date=None if ends is None else _instant(ends, "contract_end").date(),
+        domain=own_domain(properties.get("domain")),
+        parent=None if parent is None else company_identity(str(parent)),
         deleted=bool(record.get("archived")),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from connectors.hubspot.simulated_deals import deals_at
 from connectors.hubspot.simulated_ids import company_id, owner_id, ticket_object_id
 from connectors.hubspot.simulated_merges import Merges
-from connectors.simulation.calendar import DAY, iso
+from connectors.simulation.calendar import DAY, iso, iso_day
 from connectors.simulation.links import link_at
 from connectors.simulation.world import NEVER, PRIORITIES, Ints, World
 
@@ -125,6 +125,7 @@ def _companies(world: World, merges: Merges, now: int) -> Shelf:
         for change in account.changes:
             if change.at <= now:
                 owner, plan = change.owner or owner, change.plan or plan
+        contract = account.contract_at(now)
         return {
             "name": account.name,
             "domain": link.domain,
@@ -137,6 +138,10 @@ def _companies(world: World, merges: Merges, now: int) -> Shelf:
             "segment": account.segment,
             "region": account.region,
             "plan": plan,
+            "time_zone": account.time_zone or None,
+            "arr": None if contract is None else f"{contract.arr_cents / 100:.2f}",
+            "arr_currency": None if contract is None else "USD",
+            "contract_end": None if contract is None else iso_day(contract.end),
         }
 
     return Shelf(

@@ -39,8 +39,18 @@ def domain_ref(value: object) -> str | None:
     >>> domain_ref("ana@acme.example"), domain_ref("ana@gmail.com")
     ('domain:acme.example', None)
     """
+    domain = own_domain(value)
+    return None if domain is None else f"{DOMAIN}{domain}"
+
+
+def own_domain(value: object) -> str | None:
+    """The domain that a value holds, None where many share it.
+
+    >>> own_domain("https://www.acme.example"), own_domain("ana@gmail.com")
+    ('acme.example', None)
+    """
     domain = domain_of(value)
-    return None if domain is None or is_shared(domain) else f"{DOMAIN}{domain}"
+    return None if domain is None or is_shared(domain) else domain
 
 
 def is_shared(domain: str) -> bool:

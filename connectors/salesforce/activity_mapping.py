@@ -8,12 +8,22 @@ from connectors.contract import Mapped, MappedEvent, RawObject, State
 from connectors.fields import account_identity, full_id, iso, iso_instant, required, text
 from connectors.promises import is_new
 from connectors.salesforce.mapping import OVERLAP, midnight
+from connectors.salesforce.relationship_mapping import touched
 
 TASK_FIELDS = ("IsClosed", "WhatId")
-TASK_OPTIONAL = ("AccountId", "TaskSubtype", "Status", "Priority", "ActivityDate", "CompletedDateTime", "IsArchived")
+TASK_OPTIONAL = (
+    "AccountId",
+    "WhoId",
+    "TaskSubtype",
+    "Status",
+    "Priority",
+    "ActivityDate",
+    "CompletedDateTime",
+    "IsArchived",
+)
 
 MEETING_FIELDS = ("EndDateTime", "WhatId")
-MEETING_OPTIONAL = ("AccountId", "StartDateTime", "EventSubtype", "IsAllDayEvent")
+MEETING_OPTIONAL = ("AccountId", "WhoId", "StartDateTime", "EventSubtype", "IsAllDayEvent")
 
 HELD = "held"
 """Field that the stream adds to a meeting whose end lies before what it is about to promise."""
@@ -25,7 +35,8 @@ _ACCOUNT_PREFIX = "001"
 
 
 def map_task(raw: RawObject, state: State) -> Mapped:
-    """`crm.activity_logged` once a task of an account is done: what is only planned has touched nobody.
+    """`crm.activity_logged` once a task of an account is done: what is only planned has touched nobody. Where it names
+    a contact, `crm.stakeholder_touched` too.
 
     An organisation that does not show CompletedDateTime tells only the day that the task was due, which can be edited.
     There the entry `done/<id>` remembers that it has been told, until the task is open again.
@@ -44,8 +55,8 @@ def map_task(raw: RawObject, state: State) -> Mapped:
     if not record.get("IsClosed"):
         return Mapped(state={entry: None} if entry in state else {})
 
-    def logged(at: datetime) -> MappedEvent:
-        return MappedEvent(
+    def told(at: datetime) -> tuple[MappedEvent, ...]:
+        logged = MappedEvent(
             kind="crm.activity_logged",
             object_type="Task",
             source_id=task_id,
@@ -54,19 +65,21 @@ def map_task(raw: RawObject, state: State) -> Mapped:
             occurrence=iso(at),
             properties={"activity": (text(record.get("TaskSubtype")) or "task").lower()},
         )
+        return tuple(touched(logged, record))
 
     if record.get("CompletedDateTime") is not None:
         done_at = iso_instant(record["CompletedDateTime"], "CompletedDateTime")
-        return Mapped(events=(logged(done_at),) if is_new(done_at, modified_at, state, OVERLAP) else ())
+        return Mapped(events=told(done_at) if is_new(done_at, modified_at, state, OVERLAP) else ())
     if entry in state:
         return Mapped()
     due = record.get("ActivityDate")
     at = created_at if due is None else min(midnight(due, "ActivityDate"), modified_at)
-    return Mapped(events=(logged(at),), state={entry: iso(at)})
+    return Mapped(events=told(at), state={entry: iso(at)})
 
 
 def map_meeting(raw: RawObject, state: State) -> Mapped:
-    """`crm.activity_logged` at the end of a meeting, once it is over. Salesforce does not touch the record then.
+    """`crm.activity_logged` at the end of a meeting, once it is over, and `crm.stakeholder_touched` where it names a
+    contact. Salesforce does not touch the record then.
 
     A meeting that is still to come is remembered (`due/<id>`); the stream reads it again when its end has come.
 
@@ -94,7 +107,7 @@ def map_meeting(raw: RawObject, state: State) -> Mapped:
         account_ref=account_identity(account),
         properties={"activity": "meeting"},
     )
-    return Mapped(events=(held,) if untold else (), state=forget)
+    return Mapped(events=tuple(touched(held, record)) if untold else (), state=forget)
 
 
 def _account(record: Mapping[str, Any]) -> str | None:

@@ -27,7 +27,10 @@ from connectors.salesforce.client import DailyShare, SalesforceClient, classify
 from connectors.salesforce.credentials import SalesforceCredentials
 from connectors.salesforce.mapping import map_account, map_opportunity
 from connectors.salesforce.oauth import ClientCredentials, Grant, JwtBearer, RefreshToken, SalesforceToken
+from connectors.salesforce.relationship_mapping import CONTACT_FIELDS, CONTACT_OPTIONAL, TERM_FIELDS, map_contact
 from connectors.salesforce.stream import ChangeHints, Reading, WalkedObject, WalkStream
+from connectors.salesforce.survey_mapping import SURVEY_FIELDS, SURVEY_OPTIONAL, map_answer
+from connectors.simulation.crm_surveys import SURVEY_OBJECT
 from connectors.vendor_settings import VendorSettings
 from vitals.errors import UserError
 from vitals.settings import Settings
@@ -43,7 +46,7 @@ WALKED = (
         object_name="Account",
         stream="salesforce.accounts",
         fields=(*_SYSTEM_FIELDS, "Name", "Owner.Name"),
-        optional=("Segment__c", "Region__c", "Plan__c", "MasterRecordId", "Website", "Industry", "Type"),
+        optional=("Segment__c", "Region__c", "Plan__c", "MasterRecordId", "Website", "Industry", "Type", *TERM_FIELDS),
         map=map_account,
         identity_source=True,
     ),
@@ -70,6 +73,13 @@ MEETINGS = WalkedObject(
     map=map_meeting,
     held=True,
 )
+CONTACTS = WalkedObject(
+    object_name="Contact",
+    stream="salesforce.contacts",
+    fields=(*_SYSTEM_FIELDS, *CONTACT_FIELDS),
+    optional=CONTACT_OPTIONAL,
+    map=map_contact,
+)
 CASES = WalkedObject(
     object_name="Case",
     stream="salesforce.cases",
@@ -78,6 +88,16 @@ CASES = WalkedObject(
     map=map_case,
     topic="events.support",
 )
+
+
+SURVEYS = WalkedObject(
+    object_name="",
+    stream="salesforce.surveys",
+    fields=(*_SYSTEM_FIELDS, *SURVEY_FIELDS),
+    optional=SURVEY_OPTIONAL,
+    map=map_answer,
+)
+"""The object is the organisation's own: a setting names it."""
 
 
 class SalesforceSettings(VendorSettings):
@@ -115,6 +135,10 @@ class SalesforceSettings(VendorSettings):
     )
     pubsub_address: str = Field("api.pubsub.salesforce.com:7443", description="Host and port of the Pub/Sub API.")
     activities: bool = Field(True, description="Whether done tasks and held meetings are read as activities.")
+    contacts: bool = Field(True, description="Whether contacts that have a role are read as stakeholders.")
+    survey_object: str = Field(
+        "", description="Custom object that holds answers to surveys, such as Survey_Response__c; empty: none."
+    )
     cases: bool | None = Field(
         None, description="Whether cases are read as tickets; unset: only where no help desk's connector is enabled."
     )
@@ -156,6 +180,7 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
                 "url": f"{settings.simulator_url.rstrip('/')}/{NAME}",
                 "client_id": demo.client_id,
                 "client_secret": SecretStr(demo.client_secret),
+                "survey_object": SURVEY_OBJECT,
             }
         )
     token = SalesforceToken(VendorHttp(NAME, wire=wire), own.url.rstrip("/"), _grant(own, settings))
@@ -204,7 +229,14 @@ def _walked(own: SalesforceSettings, settings: Settings) -> list[WalkedObject]:
     if cases is None:
         desks = (module for name, module in connector_modules().items() if name in settings.enabled_connectors)
         cases = not any("events.support" in getattr(desk, "topics", ()) for desk in desks if desk.NAME != NAME)
-    return [*WALKED, *([ACTIVITIES, MEETINGS] if own.activities else ()), *([CASES] if cases else ())]
+    surveys = replace(SURVEYS, object_name=own.survey_object)
+    optional = (
+        (own.activities, (ACTIVITIES, MEETINGS)),
+        (own.contacts, (CONTACTS,)),
+        (own.survey_object, (surveys,)),
+        (cases, (CASES,)),
+    )
+    return [*WALKED, *(walked for wanted, objects in optional if wanted for walked in objects)]
 
 
 def _with_links(walked: list[WalkedObject], links: Mapping[str, str]) -> list[WalkedObject]:

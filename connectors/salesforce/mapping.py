@@ -15,9 +15,11 @@ from connectors.fields import (
     iso_instant,
     required,
     text,
+    time_zone_name,
 )
-from connectors.identity.domains import domain_ref
+from connectors.identity.domains import domain_ref, own_domain
 from connectors.promises import is_new
+from connectors.salesforce.relationship_mapping import annual_value, contract_end, contract_of, currency_of
 from vitals.errors import BadRecordError
 
 OVERLAP = timedelta(minutes=10)
@@ -27,7 +29,8 @@ _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 def map_account(raw: RawObject, state: State, link_fields: Mapping[str, str] = _NO_FIELDS) -> Mapped:
-    """An account's profile from this modification on, and `crm.account_created`, `_updated`, `_deleted` or `_restored`.
+    """An account's profile from this modification on, and `crm.account_created`, `_updated`, `_deleted` or `_restored`;
+    `crm.contract_set` too where its terms are new.
 
     An account that another one took in by a merge is deleted too; the property `merged_into` names the survivor.
 
@@ -53,6 +56,12 @@ def map_account(raw: RawObject, state: State, link_fields: Mapping[str, str] = _
         owner=_owner(record),
         region=text(record.get("Region__c")),
         plan=text(record.get("Plan__c")),
+        arr=annual_value(record),
+        arr_currency=None if record.get("ARR__c") is None else currency_of(record),
+        time_zone=time_zone_name(record.get("Time_Zone__c")),
+        renewal_date=contract_end(record),
+        domain=own_domain(record.get("Website")),
+        parent=_parent(record),
         deleted=deleted,
     )
 
@@ -79,6 +88,10 @@ def map_account(raw: RawObject, state: State, link_fields: Mapping[str, str] = _
         events.append(event("crm.account_restored", modified_at, iso(modified_at)))
     elif found is Standing.THERE and modified_at > created_at:
         events.append(event("crm.account_updated", modified_at, iso(modified_at)))
+    if not deleted:
+        contract = contract_of(record, crm_id, modified_at, state)
+        events.extend(contract.events)
+        entries = {**entries, **contract.state}
     return Mapped(
         events=tuple(events),
         profiles=(profile,),
@@ -170,6 +183,11 @@ def map_opportunity(raw: RawObject, state: State) -> Mapped:
 def _owner(record: Mapping[str, Any]) -> str | None:
     owner = record.get("Owner")
     return text(owner.get("Name")) if isinstance(owner, Mapping) else None
+
+
+def _parent(record: Mapping[str, Any]) -> str | None:
+    parent = text(record.get("ParentId"))
+    return None if parent is None else account_identity(full_id(parent))
 
 
 def midnight(day: Any, name: str) -> datetime:

@@ -87,7 +87,8 @@ class WalkStream(Stream):
 
     Entries: `walk` while a walk is under way, `since` what the last complete one promised, `walked` its record,
     `finished` a job that is over and still there, `replay` how far the change feed was taken, `deleted/<id>` (see
-    `connectors.deletions`), `closed/<opportunity>`, `done/<task>` and `due/<meeting>` (see the mappings).
+    `connectors.deletions`), `closed/<opportunity>`, `done/<task>`, `due/<meeting>`, `contract/<account>` and
+    `role/<digest of a contact>` (see the mappings).
     """
 
     source = "salesforce"

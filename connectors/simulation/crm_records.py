@@ -1,6 +1,7 @@
 """A world's accounts, opportunities and owners as Salesforce records, as of a source time.
 
-Tasks, meetings and cases, which are many, are in `crm_activities` and `crm_cases`.
+Tasks, meetings and cases, which are many, are in `crm_activities` and `crm_cases`, people in `crm_contacts`, what they
+answer in `crm_surveys`.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from typing import Any
 from connectors.simulation.calendar import DAY, iso_day
 from connectors.simulation.crm_activities import EVENT_FIELDS, TASK_FIELDS, meeting_rows, task_rows
 from connectors.simulation.crm_cases import CASE_FIELDS, case_rows
+from connectors.simulation.crm_contacts import CONTACT_FIELDS, contact_rows
+from connectors.simulation.crm_surveys import SURVEY_FIELDS, SURVEY_OBJECT, survey_rows
 from connectors.simulation.identifiers import salesforce_id
 from connectors.simulation.links import domain_of
 from connectors.simulation.other_names import FIELDS as NAME_FIELDS
@@ -54,6 +57,8 @@ SCHEMAS: Mapping[str, Fields] = {
         "Contract_Term_Months__c": "double",
         "Notice_Days__c": "double",
         "Auto_Renew__c": "boolean",
+        "CurrencyIsoCode": "picklist",
+        "Time_Zone__c": "string",
     },
     "Opportunity": {
         "Id": "id",
@@ -82,18 +87,22 @@ SCHEMAS: Mapping[str, Fields] = {
         "IsActive": "boolean",
         **_SYSTEM,
     },
+    "Contact": {**CONTACT_FIELDS, **_SYSTEM},
     "Task": {**TASK_FIELDS, **_SYSTEM},
     "Event": {**EVENT_FIELDS, **_SYSTEM},
     "Case": {**CASE_FIELDS, **_SYSTEM},
+    SURVEY_OBJECT: {**SURVEY_FIELDS, **_SYSTEM},
 }
 
 KEY_PREFIXES: Mapping[str, str] = {
     "Account": "001",
     "Opportunity": "006",
     "User": "005",
+    "Contact": "003",
     "Task": "00T",
     "Event": "00U",
     "Case": "500",
+    SURVEY_OBJECT: "a0S",
 }
 """First letters of each object's ids."""
 
@@ -102,12 +111,16 @@ def rows(world: World, object_name: str, now: int, *, deleted: bool) -> list[Row
     """Every record of an object that is visible at `now`, the soft-deleted ones too with `deleted`."""
     if object_name == "User":
         return [_user(owner, world.history_start) for owner in world.owners if world.history_start <= now]
+    if object_name == "Contact":
+        return contact_rows(world, now)
     if object_name == "Task":
         return task_rows(world, now)
     if object_name == "Event":
         return meeting_rows(world, now, deleted=deleted)
     if object_name == "Case":
         return case_rows(world, now)
+    if object_name == SURVEY_OBJECT:
+        return survey_rows(world, now)
     found: list[Row] = []
     for account in world.accounts:
         row = account_row(account, now) if object_name == "Account" else opportunity_row(account, now)
@@ -165,6 +178,8 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
         "Contract_Term_Months__c": None if contract is None else float(contract.term_months),
         "Notice_Days__c": None if contract is None else float(contract.notice_days),
         "Auto_Renew__c": contract is not None and contract.auto_renew,
+        "CurrencyIsoCode": "USD",
+        "Time_Zone__c": account.time_zone or None,
     }
 
 

@@ -11,8 +11,9 @@ CONFORMANCE = Conformance(
         "billing.invoice_paid",
         "billing.payment_failed",
         "billing.customer_deleted",
+        "billing.contract_set",
     ),
-    told_by_change=("billing.payment_failed", "billing.customer_deleted"),
+    told_by_change=("billing.payment_failed", "billing.customer_deleted", "billing.contract_set"),
     small_pages={
         "connectors.stripe.client.PER_REQUEST": 20,
         "connectors.stripe.stream.REQUESTS_A_PAGE": 2,

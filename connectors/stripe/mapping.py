@@ -23,11 +23,12 @@ from connectors.fields import (
 )
 from connectors.identity.domains import domain_ref
 from connectors.stripe.money import major_units
+from connectors.stripe.subscription_terms import told_at_end, told_at_start, told_by_change
 from vitals.errors import BadRecordError
 
 EVENT = "event"
 FETCHED = "fetched"
-"""Field that the stream adds to an event: its object as it is now; null where it cannot be read any more."""
+"""Field that the stream adds to an event: its object as it is now; null where it cannot or need not be read again."""
 
 MARGIN = timedelta(hours=1)
 """What a second backfill tells again before the promise: as much as `events.billing` allows to be late."""
@@ -38,10 +39,14 @@ RESOURCES: Mapping[str, str] = {
     "customer.updated": "customers",
     "customer.deleted": "customers",
     "customer.subscription.created": "subscriptions",
+    "customer.subscription.updated": "subscriptions",
     "customer.subscription.deleted": "subscriptions",
     "invoice.paid": "invoices",
     "invoice.payment_failed": "invoices",
 }
+
+AS_TOLD = frozenset({"customer.subscription.updated"})
+"""Types whose events say it all: what the object is now says nothing of the moment of the change."""
 
 _UNPAID = ("open", "uncollectible")
 
@@ -63,7 +68,8 @@ def map_object(raw: RawObject, state: State) -> Mapped:
         return _map_customer(raw.body, required(raw.body, "created"))
     if raw.object_type == "subscription":
         ended = _canceled(raw.body) if raw.body.get("status") == "canceled" else None
-        return Mapped(events=_recent([_started(raw.body), ended], state))
+        terms = told_at_start(raw.body, _account(raw.body), state)
+        return Mapped(events=_recent([_started(raw.body), ended, *terms.events], state), state=terms.state)
     if raw.body.get("status") == "paid":
         return Mapped(events=_recent([_paid(raw.body)], state))
     if raw.body.get("status") in _UNPAID and raw.body.get("attempt_count"):
@@ -93,9 +99,11 @@ def _map_live(event: Any, state: State) -> Mapped:
     if kind in ("customer.created", "customer.updated"):
         return _map_customer(payload if current.get("deleted") else current, required(event, "created"))
     if kind == "customer.subscription.created":
-        return Mapped(events=(_started(current),))
+        return _with_terms(_started(current), told_at_start(payload, _account(payload), state))
+    if kind == "customer.subscription.updated":
+        return told_by_change(payload, _account(payload), epoch_instant(required(event, "created"), "created"), state)
     if kind == "customer.subscription.deleted":
-        return Mapped(events=(_canceled(current),))
+        return _with_terms(_canceled(current), told_at_end(current, _account(current), state))
     if kind == "invoice.paid":
         paid = _paid(current if current.get("status") == "paid" else payload)
         entry = failed_entry(required(current, "id"))
@@ -108,6 +116,10 @@ def _map_live(event: Any, state: State) -> Mapped:
         failed_at = epoch_instant(required(event, "created"), "created")
         return Mapped(events=(_failed(payload, failed_at, attempt, {}),))
     return Mapped()
+
+
+def _with_terms(event: MappedEvent, terms: Mapped) -> Mapped:
+    return Mapped(events=(event, *terms.events), state=terms.state)
 
 
 def _map_customer(customer: Any, at: Any) -> Mapped:

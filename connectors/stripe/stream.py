@@ -15,7 +15,7 @@ from connectors.contract import Delivery, Json, LoadProgress, Mapped, Page, Prob
 from connectors.fields import iso, since
 from connectors.identity.claims import CLAIMS
 from connectors.stripe.client import API_VERSION, EventsSpan, ListRefusedError, StripeClient
-from connectors.stripe.mapping import EVENT, FETCHED, RESOURCES, customer_identity, map_object
+from connectors.stripe.mapping import AS_TOLD, EVENT, FETCHED, RESOURCES, customer_identity, map_object
 from connectors.stripe.webhook import event_of
 from vitals.errors import BadRecordError
 
@@ -65,7 +65,7 @@ class BillingStream(Stream):
     """`stripe.billing`.
 
     Entries: `walk`, `since` (what the feed has promised), `failed/<invoice>` (failures told from history),
-    `handled/<event>` (events within the overlap, with their second).
+    `terms/<subscription>` (the newest terms told), `handled/<event>` (events within the overlap, with their second).
     """
 
     source = "stripe"
@@ -199,6 +199,9 @@ class BillingStream(Stream):
         current: dict[tuple[str, str], dict[str, Any] | None] = {}
         objects = []
         for event in events:
+            if event["type"] in AS_TOLD:
+                objects.append(RawObject(EVENT, str(event["id"]), {**event, FETCHED: None}))
+                continue
             key = (RESOURCES[event["type"]], str(event["data"]["object"]["id"]))
             if key not in current:
                 current[key] = self._client.get(*key)

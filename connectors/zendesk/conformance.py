@@ -8,6 +8,7 @@ CONFORMANCE = Conformance(
     kinds=(
         "support.ticket_opened",
         "support.ticket_solved",
+        "support.csat_answered",
         "support.ticket_deleted",
         "support.ticket_restored",
         "support.organization_deleted",

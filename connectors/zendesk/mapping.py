@@ -23,6 +23,9 @@ _ORGANIZATION_KINDS = {
     Standing.RESTORED: "support.organization_restored",
 }
 
+_SCORES: Mapping[str, Decimal] = {"good": Decimal(5), "bad": Decimal(1)}
+"""Zendesk asks for one of two: they are the ends of the scale from 1 to 5 on which satisfaction is kept."""
+
 MARGIN = timedelta(hours=1)
 """Zendesk hides a ticket for a minute after each change, so one that is changed soon after its opening first shows when
 its opening has already been promised. What happened within this time before the promise is told again; it is the
@@ -32,6 +35,11 @@ allowed lateness of `events.support`, so the days concerned are not sealed and n
 def organization_entry(organization_id: object) -> str:
     """The state entry of an organization that was read."""
     return f"org/{organization_id}"
+
+
+def rated_entry(ticket_id: object) -> str:
+    """The state entry of a ticket's rating that was told: the rating's id."""
+    return f"rated/{ticket_id}"
 
 
 def organization_version(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +54,8 @@ def organization_identity(organization_id: object) -> str:
 
 def map_object(raw: RawObject, state: State) -> Mapped:
     """An organization's claims, or a ticket's events: `support.ticket_opened`, and `support.ticket_solved` with the
-    seconds from the one to the other. What is deleted or comes back gives `support.ticket_deleted`, `_restored`,
+    seconds from the one to the other, and `support.csat_answered`, 5 or 1, with the version in which the rating first
+    shows. What is deleted or comes back gives `support.ticket_deleted`, `_restored`,
     `support.organization_deleted`, `_restored`.
 
     Raises:
@@ -123,10 +132,33 @@ def _map_ticket(ticket: Any, state: State) -> Mapped:
                 properties=properties | quality,
             )
         )
+    rated, told = _rating(ticket, ticket_id, state)
+    if rated is not None:
+        score, rating_id = rated
+        events.append(
+            event(
+                "support.csat_answered",
+                version,
+                # A change of mind is no second answer.
+                occurrence=rating_id,
+                value=_SCORES[score],
+                properties={**properties, "scale": "bad-good"},
+            )
+        )
     found, entries = standing(ticket_id, version, state, deleted=ticket.get("status") == "deleted")
     if found in _TICKET_KINDS:
         events.append(event(_TICKET_KINDS[found], version, occurrence=iso(version)))
-    return Mapped(events=tuple(events), state=entries)
+    return Mapped(events=tuple(events), state={**entries, **told})
+
+
+def _rating(ticket: Mapping[str, Any], ticket_id: str, state: State) -> tuple[tuple[str, str] | None, dict[str, Any]]:
+    """A rating that was not told yet, as its score and its id, and the state that remembers it."""
+    rating = ticket.get("satisfaction_rating")
+    score = text(rating.get("score")) if isinstance(rating, Mapping) else None
+    if not isinstance(rating, Mapping) or score is None or score not in _SCORES or ticket.get("status") == "deleted":
+        return None, {}
+    entry, rating_id = rated_entry(ticket_id), str(rating.get("id") or "")
+    return (None, {}) if state.get(entry) == rating_id else ((score, rating_id), {entry: rating_id})
 
 
 def _deletion_of_organization(body: Mapping[str, Any], state: State) -> tuple[tuple[MappedEvent, ...], dict[str, Any]]:

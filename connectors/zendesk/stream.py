@@ -67,7 +67,7 @@ class TicketStream(Stream):
     """`zendesk.tickets`.
 
     Entries: `walk`, `since` (what the last complete cycle promised), `walked` (its record), `org/<id>` (organizations
-    that were read).
+    that were read), `rated/<ticket>` (the rating that was told).
     """
 
     source = "zendesk"

@@ -25,13 +25,30 @@ update sink_offsets o
 
 -- name: upsert_account_profiles
 insert into account_profiles as held
-       (account_id, valid_from, crm_id, name, segment, owner, region, plan, created_at, deleted)
+       (account_id, valid_from, crm_id, name, segment, owner, region, plan, created_at, deleted, source, arr,
+        arr_currency, time_zone, renewal_date, domain, parent_id)
 select * from unnest(%(account_id)s::uuid[], %(valid_from)s::timestamptz[], %(crm_id)s::text[], %(name)s::text[],
                      %(segment)s::text[], %(owner)s::text[], %(region)s::text[], %(plan)s::text[],
-                     %(created_at)s::timestamptz[], %(deleted)s::boolean[])
+                     %(created_at)s::timestamptz[], %(deleted)s::boolean[], %(source)s::text[], %(arr)s::numeric[],
+                     %(arr_currency)s::text[], %(time_zone)s::text[], %(renewal_date)s::date[], %(domain)s::text[],
+                     %(parent_id)s::uuid[])
     on conflict (account_id, valid_from) do update
    set crm_id = excluded.crm_id, name = excluded.name, segment = excluded.segment, owner = excluded.owner,
-       region = excluded.region, plan = excluded.plan, created_at = excluded.created_at, deleted = excluded.deleted;
+       region = excluded.region, plan = excluded.plan, created_at = excluded.created_at, deleted = excluded.deleted,
+       source = excluded.source, arr = excluded.arr, arr_currency = excluded.arr_currency,
+       time_zone = excluded.time_zone, renewal_date = excluded.renewal_date, domain = excluded.domain,
+       parent_id = excluded.parent_id;
+
+-- name: upsert_account_contracts
+insert into account_contracts as held
+       (account_id, domain, contract, valid_from, source, annual_value, currency, starts, ends, notice_days, auto_renew)
+select * from unnest(%(account_id)s::uuid[], %(domain)s::text[], %(contract)s::text[], %(valid_from)s::timestamptz[],
+                     %(source)s::text[], %(annual_value)s::numeric[], %(currency)s::text[], %(starts)s::date[],
+                     %(ends)s::date[], %(notice_days)s::integer[], %(auto_renew)s::boolean[])
+    on conflict (account_id, domain, contract, valid_from) do update
+   set source = excluded.source, annual_value = excluded.annual_value, currency = excluded.currency,
+       starts = excluded.starts, ends = excluded.ends, notice_days = excluded.notice_days,
+       auto_renew = excluded.auto_renew;
 
 -- name: upsert_account_aliases
 insert into account_aliases as held (account_id, surviving_id, valid_from, source, withdrawn)

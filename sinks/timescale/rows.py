@@ -6,6 +6,8 @@ from typing import Any
 
 from sinks.delivery import (
     ACCOUNTS,
+    EVENTS_BILLING,
+    EVENTS_CRM,
     HEALTH_SCORES,
     IDENTITIES,
     METRICS_VALUES,
@@ -15,6 +17,7 @@ from sinks.delivery import (
     canonical_account_id,
 )
 from sinks.timescale.columns import Column, nested, number_array, plain, quoted
+from sinks.timescale.contract_terms import CONTRACT_COLUMNS, contract_row, day_of
 from vitals.errors import BadRecordError
 
 Row = tuple[Any, ...]
@@ -54,7 +57,15 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = MappingProxyType(
             "plan": quoted,
             "created_at": plain,
             "deleted": plain,
+            "source": quoted,
+            "arr": plain,
+            "arr_currency": quoted,
+            "time_zone": quoted,
+            "renewal_date": plain,
+            "domain": quoted,
+            "parent_id": plain,
         },
+        "account_contracts": dict(CONTRACT_COLUMNS),
         "account_aliases": {
             "account_id": plain,
             "surviving_id": plain,
@@ -149,7 +160,14 @@ def parameters(table: str, rows: Iterable[Row]) -> dict[str, str]:
 def _add_profile(rows: Rows, record: Mapping[str, Any]) -> None:
     account_id = canonical_account_id(record["account_id"])
     key = (account_id, record["valid_from"])
-    rows["account_profiles"][key] = (account_id, *(record[name] for name in _PROFILE_FIELDS))
+    renewal, parent = record.get("renewal_date"), record.get("parent_id")
+    written = {
+        **record,
+        "renewal_date": None if renewal is None else day_of(renewal, "renewal_date"),
+        "parent_id": None if parent is None else canonical_account_id(parent),
+    }
+    # A record without the later fields is an older writer's.
+    rows["account_profiles"][key] = (account_id, *(written.get(name) for name in _PROFILE_FIELDS))
 
 
 _PROFILE_FIELDS = tuple(COLUMNS["account_profiles"])[1:]
@@ -165,6 +183,12 @@ def _add_alias(rows: Rows, record: Mapping[str, Any]) -> None:
         record["source"],
         record["withdrawn"],
     )
+
+
+def _add_event(rows: Rows, record: Mapping[str, Any]) -> None:
+    row = contract_row(record)
+    if row is not None:
+        rows["account_contracts"][row[:4]] = row
 
 
 def _add_metric_values(rows: Rows, record: Mapping[str, Any]) -> None:
@@ -290,5 +314,7 @@ _ADD: Mapping[str, Callable[[Rows, Mapping[str, Any]], None]] = MappingProxyType
         PIPELINE_COUNTS: _add_pipeline_counts,
         IDENTITIES: _add_alias,
         QUALITY_RESULTS: _add_result,
+        EVENTS_CRM: _add_event,
+        EVENTS_BILLING: _add_event,
     }
 )

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -24,6 +25,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from sinks.timescale import profile_queries
 
 metadata = MetaData(
     naming_convention={
@@ -49,7 +52,31 @@ account_profiles = Table(
     Column("plan", Text),
     Column("created_at", _instant, nullable=False),
     Column("deleted", Boolean, nullable=False, server_default=text("false")),
+    Column("source", Text, comment="Connector that told it; null where that was not kept yet."),
+    Column("arr", Numeric(38, 6), comment="Annual recurring revenue in major units of arr_currency."),
+    Column("arr_currency", Text),
+    Column("time_zone", Text, comment="IANA name."),
+    Column("renewal_date", Date),
+    Column("domain", Text),
+    Column("parent_id", Uuid, comment="The account above it."),
     PrimaryKeyConstraint("account_id", "valid_from"),
+)
+
+account_contracts = Table(
+    "account_contracts",
+    metadata,
+    Column("account_id", Uuid, nullable=False),
+    Column("domain", Text, nullable=False, comment="Of the events topic that told it: crm or billing."),
+    Column("contract", Text, nullable=False, comment="Its id; empty where the source knows one an account."),
+    Column("valid_from", _instant, nullable=False, comment="Source time from which these terms hold."),
+    Column("source", Text, nullable=False),
+    Column("annual_value", Numeric(38, 6), comment="Major units of the currency for a year; 0 when it has ended."),
+    Column("currency", Text),
+    Column("starts", Date),
+    Column("ends", Date, comment="First day that is not part of the term."),
+    Column("notice_days", Integer),
+    Column("auto_renew", Boolean),
+    PrimaryKeyConstraint("account_id", "domain", "contract", "valid_from"),
 )
 
 account_aliases = Table(
@@ -216,14 +243,8 @@ one_time_links = Table(
     Column("used_at", _instant),
 )
 
-VIEWS = {
-    "accounts": """
-        select distinct on (p.account_id)
-               p.account_id, p.valid_from, p.crm_id, p.name, p.segment, p.owner, p.region, p.plan, p.created_at,
-               p.deleted, m.surviving_id as merged_into
-          from account_profiles p
-          left join account_aliases m on m.account_id = p.account_id and not m.withdrawn
-         order by p.account_id, p.valid_from desc
-    """,
-}
+VIEWS = {"accounts": profile_queries.ACCOUNTS}
 """Views by name, with the query of each."""
+
+FUNCTIONS = {"account_profile_at": (profile_queries.PROFILE_AT_SIGNATURE, profile_queries.PROFILE_AT)}
+"""Functions by name, with the signature and the body of each."""

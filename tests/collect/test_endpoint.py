@@ -57,6 +57,35 @@ def test_an_accepted_call_is_one_committed_event(collecting: CollectProcess, pre
     assert (stored["object"], stored["source_id"]) == ("track", call["messageId"])
 
 
+def test_what_people_say_of_an_account_is_on_its_own_topics(collecting: CollectProcess, prepared: Settings) -> None:
+    crm, support = Topic(prepared, "events.crm"), Topic(prepared, "events.support")
+
+    def said(event: str, **properties: object) -> dict[str, object]:
+        return {
+            "type": "track", "messageId": str(uuid4()), "userId": "ana@acme.example", "event": event,
+            "properties": {"company_id": "acme", "comment": "Ana is unhappy", **properties},
+        }  # fmt: skip
+
+    good, bad = said("NPS Answered", value=9), said("NPS Answered", value=11)
+    assert collecting.post("track", good).status_code == 200
+    assert collecting.post("track", good).status_code == 200
+    refused = collecting.post("track", bad)
+    assert refused.status_code == 400
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["errors"] == [{"field": "properties.value", "reason": "must be a whole number from 0 to 10"}]
+    calls = [said("CSAT Answered", value=8, scale="0-10"), said("Contract Set", value=1, end="soon"), bad]
+    assert collecting.post("batch", {"batch": calls}).status_code == 200
+    (answered,) = crm.records("Event")
+    assert (answered["kind"], answered["value"]) == ("crm.nps_answered", 9)
+    assert answered["event_id"] == event_id("collect", "track", str(good["messageId"]), "crm.nps_answered")
+    (rated,) = support.records("Event")
+    assert (rated["kind"], rated["value"]) == ("support.csat_answered", Decimal("4.2"))
+    for event in (answered, rated):
+        assert event["account_id"] == account_id("crm:account:acme")
+        assert event["user_id"] == user_pseudonym(b"vitals-dev", "ana@acme.example")
+        assert "ana" not in str(event["properties"]).lower()
+
+
 def test_a_repeated_call_is_accepted_and_not_published_again(collecting: CollectProcess, prepared: Settings) -> None:
     events = Topic(prepared, "events.product")
     call = feature_used()

@@ -82,6 +82,19 @@ def _profile(profile: Profile) -> dict[str, Any]:
         "region": profile.region,
         "plan": profile.plan,
         "deleted": profile.deleted,
+        # Only what the source knows.
+        **{
+            name: text
+            for name, text in {
+                "arr": None if profile.arr is None else f"{profile.arr:f}",
+                "arr_currency": profile.arr_currency,
+                "time_zone": profile.time_zone,
+                "renewal_date": None if profile.renewal_date is None else profile.renewal_date.isoformat(),
+                "domain": profile.domain,
+                "parent": profile.parent,
+            }.items()
+            if text is not None
+        },
     }
 
 

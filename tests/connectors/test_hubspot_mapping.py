@@ -37,6 +37,7 @@ PROPERTIES = (
     *("name", "domain", "crm_account_id", "salesforceaccountid", "hs_merged_object_ids", "hubspot_owner_id"),
     *("amount", "deal_currency_code", "closedate", "hs_is_closed", "hs_is_closed_won"),
     *("hs_v2_date_entered_current_stage", "closed_date", "hs_ticket_priority", "source_type", "segment"),
+    *("arr", "arr_currency", "contract_end", "time_zone", "hs_parent_company_id"),
 )
 bodies = st.fixed_dictionaries(
     {},
@@ -93,6 +94,23 @@ def test_text_numbers_and_booleans_mean_the_same(properties: dict[str, Any]) -> 
     created, won = Meaning(identity_source=True, crm_id_property="x").deal(deal(**properties), {}).events
     assert (created.kind, won.kind) == ("crm.opportunity_created", "crm.opportunity_won")
     assert (won.value, iso(won.event_time)) == (Decimal("12.50"), "2026-11-20T10:04:11.512000Z")
+
+
+def test_a_company_has_the_terms_that_its_properties_tell() -> None:
+    properties = {
+        "name": "Harbor Foods", "domain": "harbor-foods.example", "arr": "36000.00", "arr_currency": "EUR",
+        "time_zone": "Europe/Lisbon", "contract_end": "2027-01-01", "hs_parent_company_id": "9001",
+    }  # fmt: skip
+    body = {"id": "77", "createdAt": CREATED, "updatedAt": CHANGED, "archived": False, "properties": properties}
+    raw = RawObject("company", "77", body)
+    meaning = Meaning(identity_source=True, crm_id_property="x")
+    (found,) = meaning.company(raw, {}).profiles
+    assert (found.arr, found.arr_currency, found.time_zone) == (Decimal("36000.00"), "EUR", "Europe/Lisbon")
+    assert (found.domain, found.parent) == ("harbor-foods.example", "hubspot:company:9001")
+    assert str(found.renewal_date) == "2027-01-01"
+    raw.body["properties"] = {**properties, "time_zone": "somewhere", "domain": "gmail.com", "contract_end": ""}
+    (found,) = meaning.company(raw, {}).profiles
+    assert (found.time_zone, found.domain, found.renewal_date) == (None, None, None)
 
 
 def test_a_bad_record_leaves_the_rest_of_its_page() -> None:

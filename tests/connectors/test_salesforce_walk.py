@@ -22,7 +22,7 @@ from connectors.simulation.world import Account, World
 from tests.connectors.conftest import Stage
 from tests.connectors.simulated import Followed, by_id, count
 from vitals.errors import FatalError, RetriableError, UserError
-from vitals.events import account_id
+from vitals.events import Event, account_id
 from vitals.settings import Settings
 
 StageOf = Callable[..., Stage]
@@ -146,7 +146,12 @@ def test_cases_tell_of_the_tickets_what_a_help_desk_tells(
     cases.catch_up()
 
     def told(followed: Followed) -> list[tuple[str, str, datetime, object]]:
-        return sorted((one.kind, one.account_id, one.event_time, one.value) for one in followed.events)
+        # Salesforce keeps no ratings.
+        return sorted(
+            (one.kind, one.account_id, one.event_time, one.value)
+            for one in followed.events
+            if one.kind != "support.csat_answered"
+        )
 
     assert told(cases) == told(tickets)
     assert cases.stream.topics == ("events.support",)
@@ -178,9 +183,41 @@ def test_each_done_task_is_one_activity_of_its_account(world: World, stage_of: S
     tasks = rows(world, "Task", int(stage.simulation.clock.now()) - 5, deleted=True)
     done = {(row["AccountId"], row["CompletedDateTime"]) for row in tasks if row["IsClosed"]}
     assert len(done) > 200
-    assert {account_id(f"crm:account:{crm_id}") for crm_id, _ in done} == {one.account_id for one in followed.events}
-    assert len(followed.events) == len(by_id(followed.events)) == len(done)
-    assert {one.properties["activity"] for one in followed.events} == {"call", "email", "task"}
+    logged = [one for one in followed.events if one.kind == "crm.activity_logged"]
+    assert {account_id(f"crm:account:{crm_id}") for crm_id, _ in done} == {one.account_id for one in logged}
+    assert len(logged) == len(by_id(logged)) == len(done)
+    assert {one.properties["activity"] for one in logged} == {"call", "email", "task"}
+    # Each touches the person whom it names, at the same time.
+    met = {
+        (account_id(f"crm:account:{row['AccountId']}"), datetime.fromisoformat(row["CompletedDateTime"]), row["WhoId"])
+        for row in tasks
+        if row["IsClosed"] and row["WhoId"]
+    }
+    touched = [one for one in followed.events if one.kind == "crm.stakeholder_touched"]
+    assert {(one.account_id, one.event_time, one.user_id) for one in touched} == met
+    assert 0 < len(touched) <= len(logged)
+    assert len(logged) + len(touched) == len(by_id(followed.events))
+
+
+def test_stakeholders_come_and_go_as_the_contacts_do(world: World, stage_of: StageOf) -> None:
+    stage = stage_of(world)
+    followed = Followed(stage.streams("salesforce")["salesforce.contacts"]).catch_up()
+    for _ in range(6):
+        stage.advance_to(stage.simulation.clock.now() + 15 * 86_400)
+        followed.catch_up()
+    until = stage.simulation.clock.now() - 5
+    there = [one for one in world.contacts if one.joined_at <= until]
+    newest: dict[str, Event] = {}
+    for event in sorted(followed.events, key=lambda one: one.event_time):
+        newest[str(event.user_id)] = event
+    assert {person: (event.account_id, event.properties["role"]) for person, event in newest.items()} == {
+        one.contact_id: (account_id(f"crm:account:{world.accounts[one.account].crm_id}"), one.role) for one in there
+    }
+    left = {one.contact_id for one in there if one.left_at <= until}
+    assert left
+    assert {person for person, event in newest.items() if event.properties["status"] == "left"} == left
+    # No name, address or title leaves the raw objects.
+    assert all(set(event.properties) == {"role", "status"} for event in followed.events)
 
 
 def test_a_meeting_is_told_when_it_is_over_and_once(world: World, stage_of: StageOf) -> None:
@@ -200,10 +237,14 @@ def test_a_meeting_is_told_when_it_is_over_and_once(world: World, stage_of: Stag
         if datetime.fromisoformat(row["EndDateTime"]).timestamp() < until
     ]
     assert len(over) > 40
-    assert sorted(int(one.event_time.timestamp()) for one in followed.events) == sorted(
+    logged = [one for one in followed.events if one.kind == "crm.activity_logged"]
+    assert sorted(int(one.event_time.timestamp()) for one in logged) == sorted(
         int(datetime.fromisoformat(row["EndDateTime"]).timestamp()) for row in over
     )
-    assert {(one.kind, one.properties["activity"]) for one in followed.events} == {("crm.activity_logged", "meeting")}
+    assert {(one.kind, one.properties["activity"]) for one in followed.events} == {
+        ("crm.activity_logged", "meeting"),
+        ("crm.stakeholder_touched", "meeting"),
+    }
     due = [entry for entry in followed.state if entry.startswith("due/")]
     assert len(due) == len(rows(world, "Event", int(until), deleted=False)) - len(over)
 

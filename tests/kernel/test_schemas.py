@@ -1,8 +1,11 @@
 """The topic table and the schemas belong together, and compatibility is enforced by the real registry."""
 
+import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import fastavro
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema
@@ -105,3 +108,20 @@ def test_an_unregistered_schema_names_the_remedy(settings: Settings) -> None:
 def test_a_registry_that_does_not_answer_is_a_passing_fault() -> None:
     with pytest.raises(RetriableError, match="cannot be reached"):
         Registry("http://127.0.0.1:1").register("identities", "Identity")
+
+
+def test_a_profile_of_an_older_writer_is_read_without_what_it_did_not_know() -> None:
+    """Profiles from before ARR and its like lie on the topic for ever: it is compacted."""
+    newest = json.loads(schema_text("AccountProfile"))
+    later = ("arr", "arr_currency", "time_zone", "renewal_date", "domain", "parent_id")
+    older = {**newest, "fields": [field for field in newest["fields"] if field["name"] not in later]}
+    moment = datetime(2026, 11, 20, tzinfo=UTC)
+    record = {
+        "account_id": "431e271e-e83c-5848-a23d-7f5f8d92d9be", "crm_id": "1", "name": "Acme", "segment": "SMB",
+        "owner": None, "region": None, "plan": None, "created_at": moment, "valid_from": moment, "deleted": False,
+        "source": "salesforce",
+    }  # fmt: skip
+    written = io.BytesIO()
+    fastavro.schemaless_writer(written, older, record)
+    written.seek(0)
+    assert fastavro.schemaless_reader(written, older, newest) == record | dict.fromkeys(later)

@@ -66,6 +66,19 @@ def value(event: Event) -> Decimal | None:
     return found
 
 
+def known_value(event: Event) -> str | None:
+    return None if event["value"] is None else "counts"
+
+
+def value_between(lowest: int | None, highest: int | None) -> Callable[[Event], str | None]:
+    def read(event: Event) -> str | None:
+        found = event["value"]
+        outside = found is None or (lowest is not None and found < lowest) or (highest is not None and found > highest)
+        return None if outside else "counts"
+
+    return read
+
+
 def user(event: Event) -> str | None:
     found: str | None = event["user_id"]
     return found
@@ -112,9 +125,25 @@ ORACLES: Mapping[str, Oracle] = {
     "crm.accounts_deleted": oracle("count", "crm.account_deleted"),
     "crm.amount_lost": oracle("sum", "crm.opportunity_lost", value),
     "crm.amount_won": oracle("sum", "crm.opportunity_won", value),
+    "crm.champions_left": oracle(
+        "count",
+        "crm.stakeholder_set",
+        lambda event: (
+            "counts"
+            if event["properties"].get("role") == "champion" and event["properties"].get("status") == "left"
+            else None
+        ),
+    ),
+    "crm.nps_answers": oracle("count", "crm.nps_answered", known_value),
+    "crm.nps_detractors": oracle("count", "crm.nps_answered", value_between(None, 6)),
+    "crm.nps_promoters": oracle("count", "crm.nps_answered", value_between(9, None)),
+    "crm.nps_score_sum": oracle("sum", "crm.nps_answered", value),
     "crm.opportunities_created": oracle("count", "crm.opportunity_created"),
     "crm.opportunities_lost": oracle("count", "crm.opportunity_lost"),
     "crm.opportunities_won": oracle("count", "crm.opportunity_won"),
+    "crm.pulse": oracle("last", "crm.pulse_recorded", value),
+    "crm.stakeholder_touches": oracle("count", "crm.stakeholder_touched"),
+    "crm.stakeholders_touched": oracle("distinct", "crm.stakeholder_touched", user),
     "product.active_users": oracle("distinct", PRODUCT, user),
     "product.event_names": oracle("distinct", "product.event_tracked", text("event")),
     "product.events": oracle("count", PRODUCT),
@@ -125,6 +154,7 @@ ORACLES: Mapping[str, Oracle] = {
     "support.csat_answers": oracle(
         "count", "support.csat_answered", lambda event: None if event["value"] is None else "counts"
     ),
+    "support.csat_dissatisfied": oracle("count", "support.csat_answered", value_between(None, 2)),
     "support.csat_score_sum": oracle("sum", "support.csat_answered", value),
     "support.high_priority_tickets_opened": oracle(
         "count", "support.ticket_opened", only("priority", "high", "urgent")

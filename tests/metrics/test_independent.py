@@ -16,7 +16,7 @@ from tests.parity.logs import Shape, first_of_each, generated
 @cache
 def log(topic: str) -> tuple[list[dict[str, Any]], pa.Table]:
     """The events of a topic that count, as dictionaries and as the table that metrics read."""
-    events = list(first_of_each(generated(topic, Shape(3000, accounts=8))))
+    events = list(first_of_each(generated(topic, Shape(6000, accounts=8))))
     return events, event_table(events)
 
 

@@ -32,6 +32,10 @@ KINDS = {
         "crm.opportunity_created",
         "crm.opportunity_won",
         "crm.opportunity_lost",
+        "crm.nps_answered",
+        "crm.pulse_recorded",
+        "crm.stakeholder_set",
+        "crm.stakeholder_touched",
     ),
     "events.billing": (
         "billing.invoice_paid",
@@ -40,6 +44,9 @@ KINDS = {
         "billing.subscription_canceled",
     ),
 }
+
+SCALES = {"crm.nps_answered": 11, "crm.pulse_recorded": 6, "support.csat_answered": 6}
+"""Kinds whose values are answers on a scale: whole numbers from 0 to below this."""
 
 VERSIONS = ("before", "current", "after")
 """Writers' schemas: one from before values and properties, the newest, and one with a field that we do not know yet."""
@@ -130,15 +137,21 @@ def _event(rng: random.Random, topic: str, account: str, at: datetime) -> dict[s
         "priority": rng.choice(["low", "normal", "high", "urgent"]),
         "attempt": str(rng.randrange(1, 4)),
     }
+    kind = rng.choice(KINDS[topic])
+    if kind == "crm.stakeholder_set":
+        properties |= {"role": rng.choice(["champion", "billing"]), "status": rng.choice(["active", "left", "left"])}
+    number = Decimal(rng.randrange(-(10**9), 10**12)).scaleb(-6)
+    if kind in SCALES:
+        number = Decimal(rng.randrange(SCALES[kind]))
     kept = {name: text for name, text in properties.items() if rng.random() < 0.8}
     return {
         "event_id": str(UUID(int=rng.getrandbits(128), version=4)),
         "account_id": account,
         "user_id": f"{rng.randrange(15):032x}" if rng.random() < 0.9 else None,
-        "kind": rng.choice(KINDS[topic]),
+        "kind": kind,
         "source": rng.choice(["one", "two"]),
         "event_time": at + timedelta(microseconds=rng.randrange(10**6)),
         "ingested_at": START,
-        "value": Decimal(rng.randrange(-(10**9), 10**12)).scaleb(-6) if rng.random() < 0.8 else None,
+        "value": number if rng.random() < 0.8 else None,
         "properties": kept,
     }

@@ -95,7 +95,7 @@ def test_every_connector_is_listed_with_what_its_settings_lack(monkeypatch: pyte
     assert views["stripe"].missing is None
     assert "VITALS_ZENDESK_URL" in str(views["zendesk"].missing)
     assert [stream.name for stream in views["zendesk"].streams] == ["zendesk.tickets"]
-    assert views["collect"].streams[0].topics == ("events.product",)
+    assert views["collect"].streams[0].topics == ("events.product", "events.crm", "events.support")
     json.dumps([view.json() for view in views.values()])
 
 

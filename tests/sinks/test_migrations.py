@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 from embedded.endpoints import Endpoints
 from sinks.timescale.migrate import engine, upgrade
-from sinks.timescale.tables import VIEWS, metadata
+from sinks.timescale.tables import FUNCTIONS, VIEWS, metadata
 from tests.conftest import ROOT
 from tests.sinks.conftest import dsn_of
 from vitals.errors import UserError
@@ -41,6 +41,21 @@ def test_views_equal_their_queries(database: psycopg.Connection[Any]) -> None:
         row = database.execute("select definition from pg_views where viewname = 'wanted'").fetchone()
         assert row == (definition,)
         database.execute("drop view wanted")
+
+
+def test_functions_equal_their_queries(database: psycopg.Connection[Any]) -> None:
+    for name, (signature, body) in FUNCTIONS.items():
+        asked = (
+            "select pg_get_function_result(oid), pg_get_function_arguments(oid), prosrc"
+            "  from pg_proc where oid = %s::regproc"
+        )
+        migrated = database.execute(asked, (name,)).fetchone()
+        database.execute(f"create function pg_temp.{signature} as $body$\n{body.strip()}\n$body$")
+        wanted = database.execute(asked, (f"pg_temp.{name}",)).fetchone()
+        assert migrated is not None
+        assert wanted is not None
+        assert migrated[:2] == wanted[:2]
+        assert migrated[2].split() == wanted[2].split()
 
 
 def test_migrations_may_run_twice_and_at_once(stack: Endpoints) -> None:
@@ -90,7 +105,7 @@ def test_the_keys_of_the_contract() -> None:
     """docs/design/0001 is what other parts build on: its table of columns is read, not repeated."""
     text = (ROOT / "docs/design/0001-first-cut-contracts.md").read_text()
     keys = re.findall(r"^\| `(\w+)` \|.*?PK \(([\w, ]+)\)", text, re.MULTILINE)
-    assert len(keys) == 10
+    assert len(keys) == 11
     for name, key in keys:
         table = metadata.tables[name]
         assert [column.name for column in table.primary_key] == key.split(", ")
