@@ -6,8 +6,9 @@ here; a longer one is handed to the runner as `RetriableError` with its hint, so
 
 import random
 import threading
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -18,7 +19,7 @@ import orjson
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from connectors.pace import Pace
+from connectors.pace import Announced, Pace
 from vitals.clock import Clock, WallClock
 from vitals.errors import FatalError, RetriableError
 
@@ -33,7 +34,7 @@ BACKOFF_BASE_SECONDS = 1.0
 BACKOFF_CAP_SECONDS = 60.0
 
 # 406 and 420 come from edges with an empty body, 409 is a lock or a conflict that passes.
-_PASSING = frozenset({406, 408, 409, 420, 425, 429})
+_PASSING = frozenset({406, 408, 409, 420, 425})
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _EXCERPT = 300
 
@@ -50,13 +51,21 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome; `wait` is the vendor's hint in seconds, or this vendor's rule where it gives none."""
+    """An outcome; `wait` is the vendor's hint in seconds, or this vendor's rule where it gives none.
+
+    `limit` names the pace whose limit refused the request, "" where the answer does not say which; None where it was
+    not refused for its rate.
+    """
 
     outcome: Outcome
     wait: float | None = None
+    limit: str | None = None
 
 
 Classify = Callable[[httpx.Response], Verdict | None]
+
+ReadLimits = Callable[[Mapping[str, str]], Iterable[Announced]]
+"""What the headers of an answer say of the vendor's limits."""
 
 
 class TruncatedBodyError(RetriableError):
@@ -145,6 +154,8 @@ def classify(response: httpx.Response) -> Verdict:
         return Verdict(Outcome.DONE)
     if status == 401:
         return Verdict(Outcome.RENEW)
+    if status == 429:
+        return Verdict(Outcome.AGAIN, retry_after(response.headers), limit="")
     if status in _PASSING or status >= 500:
         return Verdict(Outcome.AGAIN, retry_after(response.headers))
     if status == 403 or 300 <= status < 400:
@@ -187,7 +198,8 @@ def read_json(response: httpx.Response) -> Any:
 class Wire:
     """What stands between a connector and its vendor; tests put a simulator and a clock of their own there.
 
-    Without `sleep`, waits end when the client is closed. `attempts` is how often a request is sent at most.
+    Without `sleep`, waits end when the client is closed. `monotonic` is the clock of the paces: who replaces `sleep`
+    gives one that goes on by what was slept. `attempts` is how often a request is sent at most.
     """
 
     transport: httpx.BaseTransport | None = None
@@ -195,12 +207,15 @@ class Wire:
     draw: Callable[[float, float], float] = random.uniform
     clock: Clock = field(default_factory=WallClock)
     attempts: int = ATTEMPTS
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class VendorHttp:
     """Requests to one vendor.
 
-    `paces` are the vendor's limits by name; a request names the one that it counts against. `close` ends a wait.
+    `paces` are kinds of requests and the vendor's limits that each counts against, first the one that an unnamed
+    refusal is put down to; a request names its kind. Clients whose requests count together share the paces, and are
+    given the same wire. `close` ends a wait.
     """
 
     def __init__(
@@ -209,7 +224,8 @@ class VendorHttp:
         *,
         authorization: Authorization | None = None,
         classify_first: Classify | None = None,
-        paces: Mapping[str, Pace] | None = None,
+        paces: Mapping[str, Sequence[Pace]] | None = None,
+        read_limits: ReadLimits | None = None,
         wire: Wire | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -217,6 +233,7 @@ class VendorHttp:
         self._authorization = authorization
         self._classify_first = classify_first
         self._paces = paces or {}
+        self._read_limits = read_limits
         self._wire = wire or Wire()
         self._closed = threading.Event()
         self._sleep = self._wire.sleep or self._wait_open
@@ -259,16 +276,17 @@ class VendorHttp:
     ) -> Answer:
         """As `get`, with any method and a body."""
         renewed = False
+        # A kind that is not there is a mistake, which would go unpaced in silence.
+        paces = self._paces[pace] if pace and self._paces else ()
 
         def attempt() -> Answer:
             nonlocal renewed
-            self._keep_pace(pace)
             sent = self._authorization.header() if self._authorization else None
             request = self._client.build_request(
                 method, url, params=params, data=form, json=json, headers={"Authorization": sent} if sent else None
             )
             try:
-                return self._exchange(request, read, tolerate)
+                return self._exchange(request, paces, read, tolerate)
             except _RenewError as error:
                 if renewed or self._authorization is None or sent is None:
                     raise CredentialsError(f"{self.source} rejects the credentials: {error}", 401) from error
@@ -288,7 +306,12 @@ class VendorHttp:
 
     def ready_in(self, pace: str, requests: int = 1) -> float:
         """Seconds until so many requests of a pace would not wait for it."""
-        return self._paces[pace].ready_in(requests) if pace in self._paces else 0.0
+        now = self.monotonic()
+        return max((one.ready_in(requests, now) for one in self._paces.get(pace, ())), default=0.0)
+
+    def monotonic(self) -> float:
+        """Seconds on the clock of the paces and waits."""
+        return self._wire.monotonic()
 
     def pause(self, seconds: float) -> None:
         """Waits, for example for a job at the vendor; `close` ends it.
@@ -304,14 +327,16 @@ class VendorHttp:
         self._client.close()
 
     def _exchange(
-        self, request: httpx.Request, read: Callable[[httpx.Response], Any], tolerate: Collection[int]
+        self,
+        request: httpx.Request,
+        paces: Sequence[Pace],
+        read: Callable[[httpx.Response], Any],
+        tolerate: Collection[int],
     ) -> Answer:
+        self._keep_pace(paces)
         try:
-            response = self._client.send(request, stream=True)
+            verdict, response = self._send(request, paces)
             try:
-                if response.status_code >= 300:
-                    response.read()
-                verdict = (self._classify_first and self._classify_first(response)) or classify(response)
                 refused = verdict.outcome not in (Outcome.DONE, Outcome.AGAIN) and response.status_code in tolerate
                 if verdict.outcome is Outcome.DONE or refused:
                     body = response.text if refused else read(response)
@@ -331,15 +356,40 @@ class VendorHttp:
             raise _AgainError(message, verdict.wait)
         raise RefusedError(message, response.status_code)
 
-    def _keep_pace(self, name: str) -> None:
-        pace = self._paces.get(name)
-        if pace is None:
-            return
-        wait = pace.take(LONGEST_WAIT_SECONDS)
-        if wait > LONGEST_WAIT_SECONDS:
-            raise RetriableError(f"{self.source}: the documented request rate is used up.", wait)
-        if wait:
+    def _send(self, request: httpx.Request, paces: Sequence[Pace]) -> tuple[Verdict, httpx.Response]:
+        """Sends a request that the paces have counted, and tells them what became of it when its answer begins."""
+        verdict, at = Verdict(Outcome.AGAIN), None
+        try:
+            response = self._client.send(request, stream=True)
+            at = self.monotonic()
+            if response.status_code >= 300:
+                response.read()
+            verdict = (self._classify_first and self._classify_first(response)) or classify(response)
+        finally:
+            at = self.monotonic() if at is None else at
+            verdict = _told(paces, verdict, at)
+        for announced in self._read_limits(response.headers) if self._read_limits else ():
+            for pace in paces:
+                if pace.name == announced.limit:
+                    pace.heed(announced, at)
+        return verdict, response
+
+    def _keep_pace(self, paces: Sequence[Pace]) -> None:
+        """Waits until all paces have counted a request."""
+        while (wait := self._take(paces)) > 0.0:
+            if wait > LONGEST_WAIT_SECONDS:
+                raise RetriableError(f"{self.source}: the request rate is used up.", wait)
             self._sleep(wait)
+
+    def _take(self, paces: Sequence[Pace]) -> float:
+        """0.0 where every pace has counted the request, else seconds until the first that did not may do so."""
+        now = self.monotonic()
+        for number, pace in enumerate(paces):
+            if wait := pace.take(now):
+                for taken in paces[:number]:
+                    taken.withdraw()
+                return wait
+        return 0.0
 
     def _backoff(self, state: RetryCallState) -> float:
         """The vendor's hint and up to a tenth more, else full jitter below an exponential bound."""
@@ -364,6 +414,19 @@ class VendorHttp:
 
 class _RenewError(Exception):
     """The vendor rejects the credentials that were sent."""
+
+
+def _told(paces: Sequence[Pace], verdict: Verdict, now: float) -> Verdict:
+    """The verdict on a request with the wait that its paces know, once they have been told."""
+    if verdict.limit is None or not paces:
+        for pace in paces:
+            pace.granted(now)
+        return verdict
+    blamed = next((pace for pace in paces if pace.name == verdict.limit), paces[0])
+    for pace in paces:
+        if pace is not blamed:
+            pace.passed_over(now)
+    return replace(verdict, wait=blamed.refused(now, verdict.wait))
 
 
 def _bare(url: httpx.URL) -> str:

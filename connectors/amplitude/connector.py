@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from connectors.amplitude.credentials import PROJECTS, REGION_PATHS
-from connectors.amplitude.stream import LONGEST_WINDOW_HOURS, ExportStream, Project, Verdicts
+from connectors.amplitude.stream import LONGEST_WINDOW_HOURS, ExportStream, Project, classify, paces
 from connectors.contract import Stream
 from connectors.http import FixedAuthorization, VendorHttp, Wire
 from connectors.vendor_settings import VendorSettings
@@ -52,7 +52,8 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     http = VendorHttp(
         NAME,
         authorization=FixedAuthorization("Basic " + base64.b64encode(f"{api_key}:{secret_key}".encode()).decode()),
-        classify_first=Verdicts(),
+        classify_first=classify,
+        paces=paces(),
         wire=wire,
     )
     project = Project(url.rstrip("/"), own.start_date, own.window_hours, paced=settings.vendor_pacing)

@@ -6,7 +6,6 @@ behind that end. A device that was offline for longer uploads later, under a lat
 and the topic's allowed lateness counts them where they belong.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +17,7 @@ from connectors.amplitude.archive import ExportArchive, LostPlaceError, Place, r
 from connectors.amplitude.mapping import map_event
 from connectors.contract import LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
 from connectors.http import Answer, Outcome, TruncatedBodyError, VendorHttp, Verdict
-from connectors.pace import DoublingWait
+from connectors.pace import Pace
 from vitals.errors import FatalError, RetriableError
 
 HOUR = timedelta(hours=1)
@@ -29,6 +28,9 @@ UPLOAD_MARGIN = timedelta(minutes=5)
 LONGEST_SPAN_HOURS = 365 * 24
 LONGEST_WINDOW_HOURS = LONGEST_SPAN_HOURS - LOOK_BACK_HOURS
 PAGE_OBJECTS = 1_000
+
+EXPORTS = "exports"
+"""The kind of request that is limited."""
 
 _EXPORT = "/api/2/export"
 _ZIP_BEGINS = b"PK"
@@ -91,21 +93,15 @@ class Progress:
         }
 
 
-class Verdicts:
-    """Amplitude gives no hint with a 429: a minute, then twice as long each time, up to ten. A 504 says "too much"."""
+def paces() -> dict[str, tuple[Pace, ...]]:
+    """No rate of exports is documented: only a refusal, which gives no hint, holds the next one back."""
+    return {EXPORTS: (Pace(EXPORTS, None, 3_600.0, waits=(60.0, 600.0)),)}
 
-    def __init__(self) -> None:
-        self._wait = DoublingWait(60.0, 600.0)
 
-    def __call__(self, response: httpx.Response) -> Verdict | None:
-        """The verdict on an answer, None where the general table holds."""
-        if response.status_code == 429:
-            return Verdict(Outcome.AGAIN, self._wait.next())
-        if response.request.url.path.endswith(_EXPORT):
-            self._wait.reset()
-            if response.status_code == _TOO_SLOW:
-                return Verdict(Outcome.REFUSED)
-        return None
+def classify(response: httpx.Response) -> Verdict | None:
+    """Amplitude's own verdict: a 504 to an export says "too much". None leaves an answer to the general table."""
+    too_slow = response.status_code == _TOO_SLOW and response.request.url.path.endswith(_EXPORT)
+    return Verdict(Outcome.REFUSED) if too_slow else None
 
 
 class ExportStream(Stream):
@@ -117,10 +113,10 @@ class ExportStream(Stream):
     # Two hours of upload are read again, and with them events that a device kept for days.
     overlap = timedelta(days=6)
 
-    def __init__(self, http: VendorHttp, project: Project, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, http: VendorHttp, project: Project, monotonic: Callable[[], float] | None = None) -> None:
         self._http = http
         self._project = project
-        self._monotonic = monotonic
+        self._monotonic = monotonic or http.monotonic
         self._open: tuple[Window, ExportArchive] | None = None
         self._narrowed: tuple[datetime, int] | None = None
         self._now: datetime | None = None
@@ -230,6 +226,7 @@ class ExportStream(Stream):
         answer = self._http.get(
             f"{self._project.url}{_EXPORT}",
             {"start": first, "end": last},
+            pace=EXPORTS,
             read=read_archive,
             tolerate=(_NO_EVENTS, _TOO_LARGE, _TOO_SLOW),
         )

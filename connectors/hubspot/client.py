@@ -2,16 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import httpx
-import orjson
-
-from connectors.http import Answer, Classify, Outcome, TruncatedBodyError, VendorHttp, Verdict, answered_at, retry_after
+from connectors.http import Answer, TruncatedBodyError, VendorHttp
 from connectors.hubspot.accounts import is_id
-from vitals.clock import WallClock
+from connectors.hubspot.limits import READS, SEARCHES
 from vitals.errors import RetriableError
 
 LIST_OBJECTS = 100
@@ -19,56 +15,6 @@ SEARCH_OBJECTS = 200
 BATCH_OBJECTS = 100
 ASSOCIATION_OBJECTS = 1_000
 OWNERS = 500
-
-READS = "reads"
-SEARCHES = "searches"
-"""Names of the paces: searches count in both limits."""
-
-# Seconds to wait by policy where there is no Retry-After; that of the day ends at the portal's midnight.
-_POLICY_SECONDS = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0}
-_DAILY = "DAILY"
-# The edge's answer to a malformed token.
-_EDGE_REFUSES_TOKEN = 530
-
-
-def classifier(passing: Iterable[int], zone: ZoneInfo) -> Classify:
-    """HubSpot's own verdicts. `passing` are further statuses that pass, such as 423 for a locked account.
-
-    `zone` is the portal's time zone, in which its day of requests ends.
-    """
-    also_passing = frozenset(passing)
-
-    def classify(response: httpx.Response) -> Verdict | None:
-        status = response.status_code
-        if status == _EDGE_REFUSES_TOKEN:
-            return Verdict(Outcome.FATAL)
-        if status == 429:
-            policy = _policy(response)
-            hint = retry_after(response.headers)
-            if policy == _DAILY:
-                # Asking again sooner would only burn more of it.
-                midnight = _until_midnight(answered_at(response.headers, WallClock()), zone)
-                return Verdict(Outcome.AGAIN, max(midnight, hint or 0.0))
-            return Verdict(Outcome.AGAIN, _POLICY_SECONDS.get(policy) if hint is None else hint)
-        if status in also_passing:
-            return Verdict(Outcome.AGAIN, retry_after(response.headers))
-        return None
-
-    return classify
-
-
-def _policy(response: httpx.Response) -> str:
-    try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return ""
-    return str(body.get("policyName", "")) if isinstance(body, dict) else ""
-
-
-def _until_midnight(now: datetime, zone: ZoneInfo) -> float:
-    local = now.astimezone(zone)
-    tomorrow = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (tomorrow.astimezone(now.tzinfo) - now).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

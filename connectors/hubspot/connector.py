@@ -11,12 +11,12 @@ from connectors.contract import Stream, Webhook
 from connectors.http import Authorization, FixedAuthorization, VendorHttp, Wire
 from connectors.hubspot.accounts import COMPANIES
 from connectors.hubspot.authorization import RefreshedTokens
-from connectors.hubspot.client import READS, SEARCHES, HubSpotClient, classifier
+from connectors.hubspot.client import HubSpotClient
 from connectors.hubspot.credentials import HubSpotCredentials
 from connectors.hubspot.deliveries import HubSpotWebhook
+from connectors.hubspot.limits import announced, classifier, paces
 from connectors.hubspot.mapping import DEAL, TICKET, Meaning
 from connectors.hubspot.stream import ObjectStream, WalkedObject, link_properties
-from connectors.pace import JointPace, Pace
 from connectors.vendor_settings import VendorSettings
 from vitals.settings import Settings
 
@@ -25,9 +25,6 @@ topics = ("events.crm", "events.support")
 
 CRM = "salesforce"
 """Where this connector is enabled too, its accounts are the identities."""
-
-_DAY_SECONDS = 86_400.0
-_SEARCHES_PER_SECOND = 4
 
 
 class HubSpotSettings(VendorSettings):
@@ -54,8 +51,11 @@ class HubSpotSettings(VendorSettings):
     archived_every_hours: float = Field(
         24.0, gt=0, description="Hours between two searches for archived (deleted) objects."
     )
-    requests_per_10_seconds: int = Field(
-        90, gt=20, description="Requests that this connector may send in 10 seconds, with pacing."
+    requests_per_10_seconds: int | None = Field(
+        None,
+        gt=20,
+        description="Requests that this connector may send in 10 seconds, with pacing; unset: nine tenths of what "
+        "HubSpot announces.",
     )
     requests_per_day: int = Field(
         200_000, gt=200, description="Requests that this connector may send in 24 hours, with pacing."
@@ -89,11 +89,18 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     authorization = _authorization(own, url, wire)
     meaning = Meaning(identity_source=CRM not in settings.enabled_connectors, crm_id_property=own.crm_id_property)
     # Shared: the limits are those of the account, whichever object is read.
-    paces = _paces(own) if settings.vendor_pacing else {}
+    limits = paces(own.requests_per_10_seconds, own.requests_per_day, counted=settings.vendor_pacing)
     classify_first = classifier(own.passing_statuses, ZoneInfo(own.time_zone))
     streams: list[Stream] = []
     for walked in _walked(meaning):
-        http = VendorHttp(NAME, authorization=authorization, classify_first=classify_first, paces=paces, wire=wire)
+        http = VendorHttp(
+            NAME,
+            authorization=authorization,
+            classify_first=classify_first,
+            paces=limits,
+            read_limits=announced,
+            wire=wire,
+        )
         client = HubSpotClient(http, url, own.api_version)
         streams.append(ObjectStream(client, walked, meaning, timedelta(hours=own.archived_every_hours)))
     return streams
@@ -139,12 +146,6 @@ def _authorization(own: HubSpotSettings, url: str, wire: Wire | None) -> Authori
         own.client_secret.get_secret_value(),
         own.refresh_token.get_secret_value(),
     ).authorization
-
-
-def _paces(own: HubSpotSettings) -> dict[str, Pace]:
-    day = Pace(own.requests_per_day, _DAY_SECONDS, burst=100)
-    burst = Pace(own.requests_per_10_seconds, 10.0, burst=10)
-    return {READS: JointPace(day, burst), SEARCHES: JointPace(day, burst, Pace(_SEARCHES_PER_SECOND, 1.0))}
 
 
 def _walked(meaning: Meaning) -> tuple[WalkedObject, ...]:

@@ -6,16 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from connectors.http import Answer, TruncatedBodyError, VendorHttp
-from connectors.intercom.pacing import AnnouncedPace
+from connectors.intercom.limits import REQUESTS
 
 API_VERSION = "2.14"
 """Pinned: without the header the app's default version answers, and changes when somebody edits the app."""
 
 PER_PAGE = 150
 """Rows of a page of a search: the most that Intercom gives."""
-
-PACE = "app"
-"""Name of the one pace: every endpoint counts against the app's limit."""
 
 _REFUSED_CURSOR = (400, 404, 422)
 
@@ -61,10 +58,9 @@ class Found:
 class IntercomClient:
     """The calls that the stream needs."""
 
-    def __init__(self, http: VendorHttp, url: str, pace: AnnouncedPace | None = None) -> None:
+    def __init__(self, http: VendorHttp, url: str) -> None:
         self._http = http
         self._url = url
-        self._pace = pace
 
     def workspace(self) -> Workspace:
         """The workspace of the access token."""
@@ -162,8 +158,7 @@ class IntercomClient:
         pagination = {"per_page": PER_PAGE} | ({} if after is None else {"starting_after": after})
         asked = {"query": query, "sort": {"field": "updated_at", "order": order}, "pagination": pagination}
         tolerated = () if after is None else _REFUSED_CURSOR
-        answer = self._http.send("POST", f"{self._url}/{what}/search", json=asked, pace=PACE, tolerate=tolerated)
-        self._heed(answer)
+        answer = self._http.send("POST", f"{self._url}/{what}/search", json=asked, pace=REQUESTS, tolerate=tolerated)
         if answer.status != 200:
             raise CursorRefusedError(_reason(answer))
         # Contacts come as `data`, conversations under their own name.
@@ -179,13 +174,7 @@ class IntercomClient:
         return _object(answer.body, "id") if answer.status == 200 else None
 
     def _get(self, path: str, asked: Mapping[str, Any] | None = None, tolerate: Sequence[int] = ()) -> Answer:
-        answer = self._http.get(f"{self._url}{path}", asked, pace=PACE, tolerate=tolerate)
-        self._heed(answer)
-        return answer
-
-    def _heed(self, answer: Answer) -> None:
-        if self._pace is not None:
-            self._pace.heed(answer.headers)
+        return self._http.get(f"{self._url}{path}", asked, pace=REQUESTS, tolerate=tolerate)
 
 
 def _object(body: Any, member: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from pydantic_settings import SettingsConfigDict
 from connectors.contract import Stream, Webhook
 from connectors.http import FixedAuthorization, VendorHttp, Wire
 from connectors.intercom import credentials
-from connectors.intercom.client import API_VERSION, PACE, IntercomClient
-from connectors.intercom.pacing import AnnouncedPace, classify
+from connectors.intercom.client import API_VERSION, IntercomClient
+from connectors.intercom.limits import announced, classify, paces
 from connectors.intercom.stream import ConversationStream
 from connectors.intercom.webhook import IntercomWebhook
 from connectors.vendor_settings import VendorSettings
@@ -37,17 +37,17 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     """
     own = _own(settings)
     own.require("url", "access_token")
-    pace = AnnouncedPace() if settings.vendor_pacing else None
     http = VendorHttp(
         NAME,
         # No token can be refreshed: a 401 that stays says that the app was uninstalled or its token withdrawn.
         authorization=FixedAuthorization(f"Bearer {own.access_token.get_secret_value()}"),
         classify_first=classify,
-        paces={PACE: pace} if pace else {},
+        paces=paces(counted=settings.vendor_pacing),
+        read_limits=announced,
         wire=wire,
         headers={"Intercom-Version": API_VERSION, "Accept": "application/json"},
     )
-    return [ConversationStream(IntercomClient(http, own.url.rstrip("/"), pace))]
+    return [ConversationStream(IntercomClient(http, own.url.rstrip("/")))]
 
 
 def webhook(settings: Settings) -> Webhook | None:

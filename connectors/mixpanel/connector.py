@@ -10,8 +10,8 @@ from pydantic_settings import SettingsConfigDict
 from connectors.contract import Stream
 from connectors.http import FixedAuthorization, VendorHttp, Wire
 from connectors.mixpanel import credentials
-from connectors.mixpanel.stream import ExportStream, Project, Throttle
-from connectors.pace import Pace
+from connectors.mixpanel.limits import classify, paces
+from connectors.mixpanel.stream import ExportStream, Project
 from connectors.vendor_settings import VendorSettings
 from vitals.errors import UserError
 from vitals.settings import Settings
@@ -62,9 +62,8 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     http = VendorHttp(
         NAME,
         authorization=FixedAuthorization("Basic " + base64.b64encode(f"{username}:{secret}".encode()).decode()),
-        classify_first=Throttle(),
-        # 60 an hour for the whole project.
-        paces={"export": Pace(60, 3600, burst=5)} if settings.vendor_pacing else {},
+        classify_first=classify,
+        paces=paces(counted=settings.vendor_pacing),
         wire=wire,
     )
     return [ExportStream(http, project)]

@@ -1,19 +1,16 @@
 """The raw export as a stream: whole days, the newest of them several times because mobile events arrive late."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
-
 from connectors.contract import LoadProgress, Mapped, Page, Probe, RawObject, State, Stream
-from connectors.http import Answer, Outcome, TruncatedBodyError, VendorHttp, Verdict
+from connectors.http import Answer, TruncatedBodyError, VendorHttp
+from connectors.mixpanel.limits import EXPORTS
 from connectors.mixpanel.mapping import map_event
 from connectors.mixpanel.window import ExportWindow, Key, read_window
-from connectors.pace import DoublingWait
 from vitals.errors import FatalError, RetriableError
 
 LOOK_BACK_DAYS = 5
@@ -80,23 +77,6 @@ class Progress:
         }
 
 
-class Throttle:
-    """Mixpanel gives no hint with a 429: a minute, then twice as long each time, up to ten."""
-
-    def __init__(self) -> None:
-        self._wait = DoublingWait(60.0, 600.0)
-
-    def __call__(self, response: httpx.Response) -> Verdict | None:
-        """The verdict on an answer, None where the general table holds."""
-        if response.status_code == 429:
-            return Verdict(Outcome.AGAIN, self._wait.next())
-        if response.request.url.path.endswith(_EXPORT):
-            self._wait.reset()
-        if response.status_code == 402:
-            return Verdict(Outcome.FATAL)
-        return None
-
-
 class ExportStream(Stream):
     """`mixpanel.export`."""
 
@@ -105,10 +85,10 @@ class ExportStream(Stream):
     topics = ("events.product",)
     overlap = timedelta(days=LOOK_BACK_DAYS + 1)
 
-    def __init__(self, http: VendorHttp, project: Project, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, http: VendorHttp, project: Project, monotonic: Callable[[], float] | None = None) -> None:
         self._http = http
         self._project = project
-        self._monotonic = monotonic
+        self._monotonic = monotonic or http.monotonic
         self._open: tuple[tuple[date, date], ExportWindow] | None = None
         self._now: datetime | None = None
         self._asked_at = float("-inf")
@@ -213,7 +193,7 @@ class ExportStream(Stream):
             "time_in_ms": "true",
         }
         url = f"{self._project.url}{_EXPORT}"
-        answer = self._http.get(url, parameters, pace="export", read=read_window, tolerate=(400,))
+        answer = self._http.get(url, parameters, pace=EXPORTS, read=read_window, tolerate=(400,))
         self._now, self._asked_at = answer.at, self._monotonic()
         if answer.status == 400:
             if _FUTURE in answer.body:
@@ -225,7 +205,7 @@ class ExportStream(Stream):
     def _probe(self) -> Answer:
         yesterday = (self._today() - DAY).isoformat()
         asked = {"project_id": self._project.project_id, "from_date": yesterday, "to_date": yesterday, "limit": "1"}
-        answer = self._http.get(f"{self._project.url}{_EXPORT}", asked, pace="export", read=read_window)
+        answer = self._http.get(f"{self._project.url}{_EXPORT}", asked, pace=EXPORTS, read=read_window)
         exported: ExportWindow = answer.body
         exported.close()
         if exported.doubts:

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 
 from connectors.http import TruncatedBodyError, VendorHttp
-from connectors.salesforce.client import API_VERSION, error_codes
+from connectors.salesforce.client import API_VERSION
+from connectors.salesforce.limits import REQUESTS, error_codes
 from connectors.salesforce.oauth import SalesforceToken
 from vitals.errors import FatalError
 
@@ -65,7 +66,7 @@ class BulkJobs:
             "columnDelimiter": "COMMA",
             "lineEnding": "LF",
         }
-        answer = self._http.send("POST", self._place, json=asked, pace="data", tolerate=_REST_INSTEAD_STATUSES)
+        answer = self._http.send("POST", self._place, json=asked, pace=REQUESTS, tolerate=_REST_INSTEAD_STATUSES)
         if answer.status in (200, 201):
             return str(answer.body["id"]), answer.at
         reason = " ".join(str(answer.body).split())[:300]
@@ -75,7 +76,7 @@ class BulkJobs:
 
     def state(self, job: str) -> JobState:
         """How far a job is."""
-        answer = self._http.get(f"{self._place}/{job}", pace="data", tolerate=(404,))
+        answer = self._http.get(f"{self._place}/{job}", pace=REQUESTS, tolerate=(404,))
         if answer.status == 404:
             return JobState("Gone", "the job is not there any more", answer.at)
         return JobState(str(answer.body["state"]), str(answer.body.get("errorMessage") or ""), answer.at)
@@ -97,18 +98,18 @@ class BulkJobs:
             # The last page says so with the text "null".
             return records, None if following == "null" else following
 
-        answer = self._http.get(f"{self._place}/{job}/results", asked, pace="data", read=read, tolerate=(400, 404))
+        answer = self._http.get(f"{self._place}/{job}/results", asked, pace=REQUESTS, read=read, tolerate=(400, 404))
         if answer.status != 200:
             raise JobGoneError(" ".join(str(answer.body).split())[:300])
         return JobResults(*answer.body)
 
     def abort(self, job: str) -> None:
         """Ends a job that takes too long; one that is over cannot be ended, and need not."""
-        self._http.send("PATCH", f"{self._place}/{job}", json={"state": "Aborted"}, pace="data", tolerate=(400, 404))
+        self._http.send("PATCH", f"{self._place}/{job}", json={"state": "Aborted"}, pace=REQUESTS, tolerate=(400, 404))
 
     def delete(self, job: str) -> None:
         """Removes a job with its results."""
-        self._http.send("DELETE", f"{self._place}/{job}", pace="data", read=lambda _: None, tolerate=(400, 404))
+        self._http.send("DELETE", f"{self._place}/{job}", pace=REQUESTS, read=lambda _: None, tolerate=(400, 404))
 
     def pause(self, seconds: float) -> None:
         """Waits for a job."""

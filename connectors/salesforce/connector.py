@@ -12,7 +12,6 @@ from connectors.catalogue import connector_modules
 from connectors.contract import Stream
 from connectors.http import VendorHttp, Wire
 from connectors.kept_token import KeptToken
-from connectors.pace import Pace
 from connectors.salesforce.activity_mapping import (
     MEETING_FIELDS,
     MEETING_OPTIONAL,
@@ -23,8 +22,9 @@ from connectors.salesforce.activity_mapping import (
 )
 from connectors.salesforce.bulk import BulkJobs
 from connectors.salesforce.case_mapping import CASE_FIELDS, CASE_OPTIONAL, map_case
-from connectors.salesforce.client import DailyShare, SalesforceClient, classify
+from connectors.salesforce.client import SalesforceClient
 from connectors.salesforce.credentials import SalesforceCredentials
+from connectors.salesforce.limits import announced, classify, paces
 from connectors.salesforce.mapping import map_account, map_opportunity
 from connectors.salesforce.oauth import ClientCredentials, Grant, JwtBearer, RefreshToken, SalesforceToken
 from connectors.salesforce.relationship_mapping import CONTACT_FIELDS, CONTACT_OPTIONAL, TERM_FIELDS, map_contact
@@ -39,7 +39,6 @@ NAME = "salesforce"
 topics = ("events.crm", "events.support")
 
 _SYSTEM_FIELDS = ("Id", "IsDeleted", "CreatedDate", "SystemModstamp")
-_DAY_SECONDS = 86_400.0
 
 WALKED = (
     WalkedObject(
@@ -184,19 +183,21 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
             }
         )
     token = SalesforceToken(VendorHttp(NAME, wire=wire), own.url.rstrip("/"), _grant(own, settings))
-    paces = {"data": Pace(own.requests_per_day, _DAY_SECONDS, burst=100)} if settings.vendor_pacing else {}
-    share, reading = DailyShare(own.daily_share), Reading(own.bulk_from, own.every_field)
+    # Shared: the day is the organisation's, whichever object is read.
+    limits = paces(own.requests_per_day, own.daily_share, counted=settings.vendor_pacing)
+    reading = Reading(own.bulk_from, own.every_field)
     streams: list[Stream] = []
     for walked in _with_links(_walked(own, settings), own.links):
         http = VendorHttp(
             NAME,
             authorization=token.authorization,
             classify_first=classify,
-            paces=paces,
+            paces=limits,
+            read_limits=announced,
             wire=wire,
             headers={"Sforce-Query-Options": "batchSize=1000"},
         )
-        client, jobs = SalesforceClient(http, token, share), BulkJobs(http, token)
+        client, jobs = SalesforceClient(http, token), BulkJobs(http, token)
         hints = _change_feed(own, settings, token, walked) if own.change_events else None
         streams.append(WalkStream(client, jobs, walked, reading, hints))
     return streams

@@ -23,6 +23,9 @@ _DAY_SECONDS = 86_400
 def classify(response: httpx.Response) -> Verdict | None:
     """Stripe may say whether to repeat a request at once; where it does not, the general table holds."""
     should = response.headers.get("stripe-should-retry")
+    if response.status_code == 429:
+        # Without a reason it is a lock of an object, or too many requests at once, and no rate.
+        return Verdict(Outcome.AGAIN, limit=response.headers.get("stripe-rate-limited-reason"))
     if should == "true":
         return Verdict(Outcome.AGAIN)
     if should == "false" and general(response).outcome is Outcome.AGAIN:

@@ -5,9 +5,9 @@ from pydantic_settings import SettingsConfigDict
 
 from connectors.contract import Stream, Webhook
 from connectors.http import FixedAuthorization, VendorHttp, Wire
-from connectors.pace import Pace
 from connectors.stripe import credentials
 from connectors.stripe.client import API_VERSION, StripeClient, classify
+from connectors.stripe.limits import paces
 from connectors.stripe.stream import BillingStream
 from connectors.stripe.webhook import StripeWebhook
 from connectors.vendor_settings import VendorSettings
@@ -44,13 +44,11 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
         url, key = f"{settings.simulator_url.rstrip('/')}/{NAME}", credentials.KEY
     else:
         own.require("key")
-    # 25 a second for each endpoint in the narrowest case.
-    endpoints = ("customers", "subscriptions", "invoices", "events")
     http = VendorHttp(
         NAME,
         authorization=FixedAuthorization(f"Bearer {key}"),
         classify_first=classify,
-        paces={name: Pace(25, 1.0, burst=5) for name in endpoints} if settings.vendor_pacing else {},
+        paces=paces(counted=settings.vendor_pacing),
         wire=wire,
         headers={"Stripe-Version": API_VERSION},
     )

@@ -6,14 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from connectors.http import Answer, CredentialsError, TokenAuthorization, TruncatedBodyError, VendorHttp
+from connectors.zendesk.limits import EXPORTS, OBJECTS
 from vitals.errors import FatalError, RetriableError
 
 PAGE_OBJECTS = 1_000
-EXPORTS = "exports"
-"""Name of the pace of the incremental exports, which share one limit."""
-
-OBJECTS = "objects"
-"""Name of the pace of requests for single objects, which count against the account's limit."""
 NAMED_MAX = 100
 """Objects that one request may name."""
 

@@ -7,10 +7,10 @@ from pydantic_settings import SettingsConfigDict
 
 from connectors.contract import Stream, Webhook
 from connectors.http import Authorization, FixedAuthorization, VendorHttp, Wire
-from connectors.pace import Pace
 from connectors.vendor_settings import VendorSettings
 from connectors.zendesk import credentials
-from connectors.zendesk.client import EXPORTS, OBJECTS, ZendeskClient, client_credentials
+from connectors.zendesk.client import ZendeskClient, client_credentials
+from connectors.zendesk.limits import announced, classify, paces
 from connectors.zendesk.stream import TicketStream
 from connectors.zendesk.webhook import ZendeskWebhook
 from vitals.settings import Settings
@@ -52,9 +52,9 @@ def create(settings: Settings, wire: Wire | None = None) -> list[Stream]:
     http = VendorHttp(
         NAME,
         authorization=_authorization(own, wire),
-        # 10 exports a minute, both of a cycle at once: the stream rests between cycles, and takes webhooks meanwhile.
-        # The account's own limit is shared with everything else that calls Zendesk, so objects take a part of it.
-        paces={EXPORTS: Pace(10, 60.0, burst=2), OBJECTS: Pace(100, 60.0, burst=20)} if settings.vendor_pacing else {},
+        classify_first=classify,
+        paces=paces(counted=settings.vendor_pacing),
+        read_limits=announced,
         wire=wire,
     )
     return [TicketStream(ZendeskClient(http, url))]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -45,6 +46,9 @@ class Stage:
         )
         self.transport = InProcess(create_app(self.simulation))
         self.waits: list[float] = []
+        self.sleep: Callable[[float], None] = self.waits.append
+        # Time flies: whatever the runner would wait for between two requests has passed.
+        self.monotonic: Callable[[], float] = count(0.0, 100_000.0).__next__
         self.settings = Settings(simulator_url=SIMULATOR_URL, vendor_pacing=False)
 
     def advance_to(self, at: float) -> None:
@@ -53,7 +57,7 @@ class Stage:
 
     def streams(self, connector: str) -> dict[str, Stream]:
         """A connector's streams by name, as a new process would make them."""
-        wire = Wire(transport=self.transport, sleep=self.waits.append, draw=lambda _low, high: high)
+        wire = Wire(self.transport, self.sleep, lambda _low, high: high, monotonic=self.monotonic)
         return {stream.name: stream for stream in connector_modules()[connector].create(self.settings, wire)}
 
 

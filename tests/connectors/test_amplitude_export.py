@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from connectors.amplitude import simulator
 from connectors.amplitude.archive import ExportArchive, LostPlaceError
 from connectors.amplitude.connector import HOSTS
-from connectors.amplitude.stream import HOUR, ExportStream, Progress, Project, Verdicts
+from connectors.amplitude.stream import HOUR, ExportStream, Progress, Project, classify
 from connectors.catalogue import connector_modules
 from connectors.http import TruncatedBodyError, VendorHttp, Wire
 from connectors.simulation.calendar import DAY
@@ -176,7 +176,7 @@ class Vendor:
 
     def stream(self, project: Project = PROJECT) -> ExportStream:
         wire = Wire(transport=httpx.MockTransport(self), sleep=lambda _seconds: None)
-        return ExportStream(VendorHttp("amplitude", classify_first=Verdicts(), wire=wire), project)
+        return ExportStream(VendorHttp("amplitude", classify_first=classify, wire=wire), project)
 
 
 def test_an_order_that_changed_between_two_processes_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,7 @@ from connectors.http import (
     classify,
     retry_after,
 )
-from connectors.mixpanel.stream import Throttle
-from connectors.pace import Pace
-from connectors.salesforce.client import classify as classify_salesforce
+from connectors.salesforce.limits import classify as classify_salesforce
 from connectors.stripe.client import classify as classify_stripe
 from vitals.clock import ManualClock
 from vitals.errors import FatalError, RetriableError
@@ -91,7 +89,7 @@ def errors(code: str, message: str = "") -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("status", "body", "verdict"),
     [
-        (403, errors("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), Verdict(Outcome.AGAIN, 900.0)),
+        (403, errors("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), Verdict(Outcome.AGAIN, 900.0, "day")),
         (
             403,
             errors("REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
@@ -115,8 +113,9 @@ def test_salesforce_classification_survives_an_edge_without_json() -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "verdict"),
     [
-        (429, {"Stripe-Rate-Limited-Reason": "endpoint-rate", "Stripe-Should-Retry": "true"}, Verdict(Outcome.AGAIN)),
-        (429, {}, None),
+        (429, {"Stripe-Rate-Limited-Reason": "endpoint-rate"}, Verdict(Outcome.AGAIN, limit="endpoint-rate")),
+        (429, {"Stripe-Should-Retry": "true"}, Verdict(Outcome.AGAIN)),
+        (429, {}, Verdict(Outcome.AGAIN)),
         (400, {"Stripe-Should-Retry": "true"}, Verdict(Outcome.AGAIN)),
         (500, {"Stripe-Should-Retry": "false"}, Verdict(Outcome.AGAIN, 60.0)),
         (401, {"Stripe-Should-Retry": "false"}, None),
@@ -124,19 +123,6 @@ def test_salesforce_classification_survives_an_edge_without_json() -> None:
 )
 def test_stripe_says_whether_to_repeat(status: int, headers: dict[str, str], verdict: Verdict | None) -> None:
     assert classify_stripe(httpx.Response(status, headers=headers)) == verdict
-
-
-def test_mixpanel_throttling_doubles_from_a_minute_to_ten_and_starts_anew_after_success() -> None:
-    def answer(status: int, path: str = "/api/2.0/export") -> Verdict | None:
-        return throttle(httpx.Response(status, request=httpx.Request("GET", f"http://mixpanel.test{path}")))
-
-    throttle = Throttle()
-    waits = [answer(429) for _ in range(6)]
-    assert [verdict.wait for verdict in waits if verdict] == [60.0, 120.0, 240.0, 480.0, 600.0, 600.0]
-    assert answer(404, "/") is None
-    assert answer(429) == Verdict(Outcome.AGAIN, 600.0), "asking for the time is no export"
-    assert answer(200) is None
-    assert answer(429) == Verdict(Outcome.AGAIN, 60.0)
 
 
 @pytest.mark.parametrize(
@@ -248,64 +234,3 @@ def test_closing_ends_a_wait() -> None:
     http = VendorHttp("vendor", wire=Wire(transport=httpx.MockTransport(answer)))
     with pytest.raises(RetriableError, match="closed"):
         http.get(URL)
-
-
-class Seconds:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_pace_never_exceeds_its_limit_in_any_window() -> None:
-    clock, sent = Seconds(), list[float]()
-    pace = Pace(10, 60.0, burst=1, monotonic=clock)
-    while clock.now < 400.0:
-        wait = pace.take(1_000.0)
-        clock.now += wait
-        sent.append(clock.now)
-    assert len(sent) >= 40
-    assert max(sum(1 for other in sent if at <= other < at + 60.0) for at in sent) <= 10
-
-
-def test_a_wait_that_is_too_long_is_not_counted_as_a_request() -> None:
-    pace = Pace(10, 60.0, burst=1, monotonic=Seconds())
-    assert pace.take(0.0) == 0.0
-    refused = [pace.take(0.0) for _ in range(3)]
-    assert refused == [refused[0]] * 3
-
-
-@pytest.mark.parametrize(("requests", "seconds", "burst"), [(1, 60.0, 1), (10, 0.0, 1), (10, 60.0, 0)])
-def test_a_pace_that_could_not_hold_is_refused(requests: int, seconds: float, burst: int) -> None:
-    with pytest.raises(ValueError, match="burst"):
-        Pace(requests, seconds, burst)
-
-
-def test_a_pace_tells_when_it_would_not_wait_and_counts_nothing_by_that() -> None:
-    clock = Seconds()
-    pace = Pace(10, 60.0, burst=2, monotonic=clock)
-    assert [pace.ready_in(2), pace.ready_in(5)] == [0.0, 0.0]
-    assert [pace.take(0.0), pace.take(0.0)] == [0.0, 0.0]
-    wait = pace.ready_in(2)
-    assert wait == pytest.approx(15.0)
-    clock.now += wait
-    assert pace.ready_in(2) == pytest.approx(0.0)
-    assert [pace.take(0.1), pace.take(0.1)] == [pytest.approx(0.0), pytest.approx(0.0)]
-
-
-def test_a_paced_client_waits_or_hands_a_long_wait_on() -> None:
-    def make(pace: Pace) -> Vendor:
-        return Vendor(ok(), ok(), paces={"export": pace})
-
-    short = make(Pace(10, 60.0, burst=1, monotonic=Seconds()))
-    short.http.get(URL, pace="export")
-    short.http.get(URL, pace="export")
-    assert short.waits == [pytest.approx(60 / 9)]
-    long = make(Pace(2, 3_600.0, burst=1, monotonic=Seconds()))
-    long.http.get(URL, pace="export")
-    with pytest.raises(RetriableError) as raised:
-        long.http.get(URL, pace="export")
-    assert raised.value.retry_after_seconds == pytest.approx(3_600.0)

@@ -3,23 +3,21 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from connectors.catalogue import connector_modules
 from connectors.http import FixedAuthorization, VendorHttp, Wire
 from connectors.hubspot.accounts import primary_company
 from connectors.hubspot.authorization import RefreshedTokens
 from connectors.hubspot.client import HubSpotClient
-from connectors.pace import JointPace, Pace
+from connectors.hubspot.limits import DAILY, TEN_SECONDLY, announced
+from connectors.pace import Announced
 from connectors.simulation.faults import Fault
 from connectors.simulation.world import World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed
+from tests.connectors.simulated import Followed, ManualSeconds
 from vitals.errors import FatalError, RetriableError, UserError
 from vitals.settings import Settings
 
@@ -203,47 +201,29 @@ def test_settings_that_are_wrong_are_named(monkeypatch: pytest.MonkeyPatch) -> N
         connector_modules()["hubspot"].create(Settings(simulator_url=""))
 
 
-def test_every_stream_counts_against_the_same_paces(
-    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_stream_counts_against_the_same_paces(world: World, stage_of: StageOf) -> None:
     """Searches of all streams together keep below four a second, whichever stream sends them."""
-    monkeypatch.setattr("connectors.hubspot.connector.Pace", partial(Pace, monotonic=lambda: 0.0))
-    stage = stage_of(world)
+    stage, clock = stage_of(world), ManualSeconds()
     stage.settings = Settings(simulator_url=stage.settings.simulator_url, vendor_pacing=True)
-    streams = stage.streams("hubspot")
+    stage.sleep, stage.monotonic = clock.sleep, clock
     state = {"since": "2026-10-31T23:00:00Z", "archived_since": "2026-10-31T23:00:00Z"}
-    stage.waits.clear()
-    for stream in streams.values():
+    for stream in stage.streams("hubspot").values():
         stream.fetch(dict(state))
-    # The first search is free; no time passes, so each other one waits a third of a second longer.
-    assert [wait for wait in stage.waits if wait > 0.3] == pytest.approx([1 / 3, 2 / 3])
+    searches = sum(one.url.path.endswith("/search") for one in stage.transport.requests)
+    # The first search is free, and no request takes any time.
+    assert searches >= 3
+    assert clock() == pytest.approx((searches - 1) / 4)
 
 
-@given(
-    steps=st.lists(st.floats(0, 2), min_size=1, max_size=60),
-    first=st.integers(2, 9),
-    second=st.integers(2, 9),
-)
-def test_a_joint_pace_keeps_each_of_its_paces(steps: list[float], first: int, second: int) -> None:
-    now = [0.0]
-    paces = [Pace(first, 1.0, monotonic=lambda: now[0]), Pace(second, 3.0, monotonic=lambda: now[0])]
-    joint, sent = JointPace(*paces), list[float]()
-    for step in steps:
-        now[0] += step
-        wait = joint.take(10.0)
-        if wait <= 10.0:
-            now[0] += wait
-            sent.append(now[0])
-    for count, seconds in ((first, 1.0), (second, 3.0)):
-        for start in sent:
-            assert sum(start <= at < start + seconds - 1e-6 for at in sent) <= count
-
-
-def test_a_joint_pace_stops_at_the_first_that_refuses() -> None:
-    spent, plenty = Pace(2, 3_600.0, monotonic=lambda: 0.0), Pace(1_000, 1.0, burst=500, monotonic=lambda: 0.0)
-    joint = JointPace(spent, plenty)
-    assert joint.take(10.0) == 0.0
-    assert joint.take(10.0) > 10.0
+def test_limits_are_read_from_headers_and_searches_tell_none() -> None:
+    headers = {
+        "x-hubspot-ratelimit-max": "190",
+        "x-hubspot-ratelimit-interval-milliseconds": "10000",
+        "x-hubspot-ratelimit-daily": "650000",
+    }
+    assert list(announced(headers)) == [Announced(TEN_SECONDLY, 190), Announced(DAILY, 650_000)]
+    assert list(announced({**headers, "x-hubspot-ratelimit-max": "many", "x-hubspot-ratelimit-daily": "0"})) == []
+    assert list(announced({})) == []
 
 
 def _token_calls(stage: Stage) -> int:

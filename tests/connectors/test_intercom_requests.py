@@ -14,20 +14,22 @@ from connectors.http import FixedAuthorization, Outcome, VendorHttp, Wire
 from connectors.intercom import connector
 from connectors.intercom.client import (
     API_VERSION,
-    PACE,
     CursorRefusedError,
     IntercomClient,
     ScrollLostError,
     ScrollTakenError,
 )
+from connectors.intercom.limits import FIRST_REQUESTS, REQUESTS, announced, classify, paces
 from connectors.intercom.mapping import CONVERSATION, map_object
-from connectors.intercom.pacing import FIRST_REQUESTS, WINDOW_SECONDS, AnnouncedPace, classify
+from connectors.pace import Pace
 from tests.connectors import golden
 from vitals.errors import BadRecordError, FatalError, RetriableError
 from vitals.settings import Settings
 
 DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
 NOON = 1_795_435_200
+# What answers announce one after the other, and what is sent then.
+LIMITS = {"1666": 1_499, None: 1_499, "lots": 1_499, "166": 149, "1": 1}
 EMPTY: dict[str, Any] = {"type": "conversation.list", "conversations": [], "pages": {"type": "pages"}, "total_count": 0}
 
 
@@ -186,58 +188,15 @@ def test_only_the_vendors_own_verdicts_come_first() -> None:
     assert limited.outcome is Outcome.AGAIN
 
 
-class Time:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_the_announced_limit_sets_the_pace() -> None:
-    pace = AnnouncedPace()
+    kinds = paces(counted=True)
+    (pace,) = kinds[REQUESTS]
     assert pace.requests == FIRST_REQUESTS
-    for limit, requests in (("1666", 1_499), (None, 1_499), ("lots", 1_499), ("166", 149), ("1", 2)):
-        pace.heed({} if limit is None else {"x-ratelimit-limit": limit})
+    told = [answer(body={"id": "1"}, **({} if limit is None else {"x_ratelimit_limit": limit})) for limit in LIMITS]
+    http = VendorHttp("intercom", paces=kinds, read_limits=announced, wire=Wire(transport=Answers(*told)))
+    for requests in LIMITS.values():
+        IntercomClient(http, "https://intercom.test").company("1")
         assert pace.requests == requests
-    client, _, _ = client_of(answer(x_ratelimit_limit="1666"))
-    client._pace = announced = AnnouncedPace()
-    client.conversations(0, 1, None)
-    assert announced.requests == 1_499
-
-
-@given(
-    limits=st.lists(st.integers(20, 2_000), min_size=1, max_size=4),
-    pauses=st.lists(st.floats(0.0, 12.0), min_size=1, max_size=6),
-)
-def test_no_window_holds_more_than_the_greatest_limit_that_was_announced(
-    limits: list[int], pauses: list[float]
-) -> None:
-    time = Time()
-    pace, sent = AnnouncedPace(monotonic=time), list[float]()
-    for limit, pause in zip(limits, [*pauses, *[0.0] * len(limits)], strict=False):
-        pace.heed({"x-ratelimit-limit": str(limit)})
-        time.now += pause
-        for _ in range(300):
-            time.now += pace.take(WINDOW_SECONDS)
-            sent.append(time.now)
-    most = max(FIRST_REQUESTS, *limits)
-    for number, start in enumerate(sent):
-        assert sum(start <= at < start + WINDOW_SECONDS for at in sent[number : number + most + 2]) <= most
-
-
-def test_a_lower_limit_leaves_no_tokens_of_the_higher_one() -> None:
-    time = Time()
-    pace = AnnouncedPace(monotonic=time)
-    pace.heed({"x-ratelimit-limit": "1666"})
-    time.now += 60
-    pace.heed({"x-ratelimit-limit": "166"})
-    at_once = 0
-    while not pace.take(0.0):
-        at_once += 1
-    assert at_once == 14
 
 
 def whole_conversation() -> dict[str, Any]:
@@ -278,17 +237,11 @@ def test_a_rating_of_another_form_is_a_bad_record_at_worst(field: str, value: An
 
 
 def test_the_pace_is_one_for_every_endpoint() -> None:
-    taken: list[float] = []
-
-    class Counted(AnnouncedPace):
-        def take(self, longest_wait: float) -> float:
-            taken.append(longest_wait)
-            return 0.0
-
-    transport = Answers(answer(body={"type": "admin", "app": {}}), answer(), answer(body={"id": "1"}))
-    http = VendorHttp("intercom", paces={PACE: Counted()}, wire=Wire(transport=transport))
+    transport, clock = Answers(answer(body={"type": "admin", "app": {}}), answer(), answer(body={"id": "1"})), [0.0]
+    wire = Wire(transport=transport, monotonic=lambda: clock[0])
+    http = VendorHttp("intercom", paces={REQUESTS: (Pace("app", 3, 10.0, burst=3),)}, wire=wire)
     client = IntercomClient(http, "https://intercom.test")
     client.workspace()
     client.conversations(0, 1, None)
     client.company("1")
-    assert len(taken) == 3
+    assert http.ready_in(REQUESTS) == pytest.approx(10.0)

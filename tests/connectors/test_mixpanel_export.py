@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.http import TruncatedBodyError, VendorHttp, Wire
+from connectors.http import Outcome, TruncatedBodyError, VendorHttp, Verdict, Wire
+from connectors.mixpanel.limits import classify
 from connectors.mixpanel.mapping import event_time
 from connectors.mixpanel.stream import ExportStream, Progress, Project
 from connectors.mixpanel.window import ExportWindow
@@ -146,19 +147,34 @@ def test_an_event_up_to_five_days_late_is_found_and_none_is_published_twice(worl
     assert len(by_id(followed.events)) == len(followed.events)
 
 
-def test_throttling_hands_the_wait_to_the_runner(world: World, stage_of: StageOf) -> None:
-    stage = stage_of(world)
-    stage.simulation.faults.order(Fault(vendor="mixpanel", kind="rate_limit", path="/api", count=2))
-    stream = stage.streams("mixpanel")[STREAM]
-    for wait in (60.0, 120.0):
-        with pytest.raises(RetriableError) as raised:
-            stream.fetch({})
-        assert raised.value.retry_after_seconds == wait
-    assert stream.fetch({}) is not None
-
-
 def test_local_times_of_old_projects_become_utc_on_both_sides_of_a_clock_change() -> None:
     zone = ZoneInfo("Europe/Lisbon")
     for wall, utc in (("2021-03-28T00:30", "2021-03-28T00:30"), ("2021-03-28T02:30", "2021-03-28T01:30")):
         written = int(datetime.fromisoformat(wall).replace(tzinfo=UTC).timestamp())
         assert event_time(written, zone) == datetime.fromisoformat(utc).replace(tzinfo=UTC)
+
+
+def test_throttling_hands_the_wait_to_the_runner(world: World, stage_of: StageOf) -> None:
+    """Mixpanel gives no hint: a minute, twice as long each time, up to ten, and anew after an export."""
+    stage = stage_of(world)
+    stage.simulation.faults.order(Fault(vendor="mixpanel", kind="rate_limit", path="/api", count=6))
+    stream = stage.streams("mixpanel")[STREAM]
+    for wait in (60.0, 120.0, 240.0, 480.0, 600.0, 600.0):
+        with pytest.raises(RetriableError) as raised:
+            stream.fetch({})
+        assert raised.value.retry_after_seconds == wait
+    page = stream.fetch({})
+    stage.simulation.faults.order(Fault(vendor="mixpanel", kind="rate_limit", path="/api"))
+    with pytest.raises(RetriableError) as raised:
+        stream.fetch(dict(page.state))
+    assert raised.value.retry_after_seconds == 60.0
+
+
+def test_a_refusal_names_the_hour_or_the_second() -> None:
+    for text, limit in (
+        ("61/60 queries running in the last hour", "hour"),
+        ("4/3 queries in the last second", "second"),
+    ):
+        assert classify(httpx.Response(429, text=text)) == Verdict(Outcome.AGAIN, limit=limit)
+    assert classify(httpx.Response(402)) == Verdict(Outcome.FATAL)
+    assert classify(httpx.Response(404)) is None

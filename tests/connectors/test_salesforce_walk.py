@@ -12,7 +12,8 @@ import structlog
 from connectors.catalogue import connector_modules
 from connectors.drift import Drift
 from connectors.http import VendorHttp, Wire
-from connectors.salesforce.client import DailyShare, SalesforceClient, literal
+from connectors.salesforce.client import SalesforceClient, literal
+from connectors.salesforce.limits import announced, paces
 from connectors.salesforce.oauth import ClientCredentials, SalesforceToken
 from connectors.simulation import crm_records
 from connectors.simulation.crm_records import rows
@@ -20,7 +21,7 @@ from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
 from connectors.simulation.world import Account, World
 from tests.connectors.conftest import Stage
-from tests.connectors.simulated import Followed, by_id, count
+from tests.connectors.simulated import Followed, ManualSeconds, by_id, count
 from vitals.errors import FatalError, RetriableError, UserError
 from vitals.events import Event, account_id
 from vitals.settings import Settings
@@ -332,48 +333,47 @@ def test_both_streams_share_one_token(world: World, stage_of: StageOf) -> None:
     assert sum(request.url.path.endswith("/oauth2/token") for request in stage.transport.requests) == 1
 
 
-def answering(usage: str, monotonic: Callable[[], float] = lambda: 0.0) -> SalesforceClient:
+def answering(usage: list[str], clock: ManualSeconds, streams: int) -> list[SalesforceClient]:
+    """Clients of several streams, with one day between them."""
+
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/token"):
             return httpx.Response(200, json={"access_token": "t", "instance_url": "http://instance.test/"})
-        return httpx.Response(200, json={"records": [], "done": True}, headers={"Sforce-Limit-Info": usage})
+        return httpx.Response(200, json={"records": [], "done": True}, headers={"Sforce-Limit-Info": usage[0]})
 
-    wire = Wire(transport=httpx.MockTransport(answer), sleep=lambda _seconds: None)
+    wire = Wire(transport=httpx.MockTransport(answer), sleep=clock.sleep, monotonic=clock)
     token = SalesforceToken(VendorHttp("salesforce", wire=wire), "http://login.test", ClientCredentials("id", "secret"))
-    http = VendorHttp("salesforce", authorization=token.authorization, wire=wire)
-    return SalesforceClient(http, token, DailyShare(0.8, monotonic))
+    day = paces(50_000, 0.8, counted=False)
+    return [
+        SalesforceClient(
+            VendorHttp("salesforce", authorization=token.authorization, paces=day, read_limits=announced, wire=wire),
+            token,
+        )
+        for _ in range(streams)
+    ]
 
 
-def test_beyond_the_polite_share_one_query_in_a_while_goes_out() -> None:
-    now = [0.0]
-    client = answering("api-usage=81000/100000", lambda: now[0])
-    client.query_all("SELECT Id FROM Account", 10)
+def test_beyond_the_polite_share_one_query_of_all_streams_in_a_while_goes_out() -> None:
+    clock, usage = ManualSeconds(), ["api-usage=81000/100000"]
+    first, second = answering(usage, clock, 2)
+    first.query_all("SELECT Id FROM Account", 10)
     for waited, left in ((0.0, 900.0), (600.0, 300.0)):
-        now[0] = waited
-        with pytest.raises(RetriableError, match="81000") as raised:
-            client.query_all("SELECT Id FROM Account", 10)
+        clock.sleep(waited)
+        with pytest.raises(RetriableError, match="request rate") as raised:
+            second.query_all("SELECT Id FROM Account", 10)
         assert raised.value.retry_after_seconds == left
-    now[0] = 901.0
-    client.query_all("SELECT Id FROM Account", 10)
-    with pytest.raises(RetriableError, match="81000"):
+    clock.sleep(301.0)
+    second.query_all("SELECT Id FROM Account", 10)
+    with pytest.raises(RetriableError, match="request rate"):
+        first.query_all("SELECT Id FROM Account", 10)
+    usage[0] = "api-usage=100/100000"
+    clock.sleep(900.0)
+    for client in (first, second, first):
         client.query_all("SELECT Id FROM Account", 10)
 
 
-def test_the_streams_of_a_process_share_the_day() -> None:
-    now = [0.0]
-    share = DailyShare(0.8, lambda: now[0])
-    share.heed({"sforce-limit-info": "api-usage=90000/100000"})
-    now[0] = 901.0
-    share.leave()
-    with pytest.raises(RetriableError):
-        share.leave()
-    share.heed({"sforce-limit-info": "api-usage=100/100000"})
-    share.leave()
-    share.leave()
-
-
 def test_below_the_polite_share_nothing_is_held_back() -> None:
-    client = answering("api-usage=80000/100000; per-app-api-usage=17/250(appName=Demo)")
+    (client,) = answering(["api-usage=80000/100000; per-app-api-usage=17/250(appName=Demo)"], ManualSeconds(), 1)
     for _ in range(3):
         client.query_all("SELECT Id FROM Account", 10)
 
