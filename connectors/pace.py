@@ -15,7 +15,7 @@ from heapq import merge
 _SLOTS = 1_000
 _ROUNDING_SECONDS = 1e-6
 # A lower limit that a refusal proved holds for long; one that was only guessed is given up soon.
-_PROVEN_SECONDS, _PROVEN_WINDOWS = 3_600.0, 30
+_PROVEN_SECONDS, _PROVEN_WINDOWS = 86_400.0, 30
 _GUESSED_SECONDS, _GUESSED_WINDOWS = 60.0, 2
 _LONGEST_QUIET_SECONDS = 7 * 86_400.0
 

@@ -73,7 +73,9 @@ class StripeFront(VendorFront):
         )
 
     def windows(self, path: str) -> Iterable[RequestWindow]:
-        """The endpoint's limit, then the account's."""
+        """The endpoint's limit, then the account's; the bare host is no endpoint."""
+        if not path.startswith("/v1/"):
+            return ()
         return (self._endpoints[path.split("/")[2] if path.count("/") > 1 else ""], self._account)
 
     def throttled(self, _request: Request, _retry_after: float | None, window: RequestWindow | None) -> Response:
