@@ -27,7 +27,7 @@ class ExportWindow:
         """Reads every line.
 
         Raises:
-            TruncatedBodyError: the export says that it ended early; nothing of it may be used.
+            TruncatedBodyError: the export says or shows that it ended early; nothing of it may be used.
         """
         self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - outlives this call
         index: dict[Key, tuple[int, int]] = {}
@@ -85,6 +85,9 @@ class ExportWindow:
                 unreadable.append(broken)
                 broken = b""
             offset = self._add(index, _key(body, line), line, offset)
+        if broken and not ended:
+            # However often it comes so: two answers that were cut in the same place agree, and are still cut.
+            raise TruncatedBodyError("Mixpanel's export ends in the middle of a line.")
         unreadable += [broken] if broken else []
         for line in unreadable:
             offset = self._add(index, _key(None, line), line, offset)

@@ -70,7 +70,8 @@ def test_a_record_split_over_two_lines_is_joined(cut: int, place: int) -> None:
 def test_a_cut_or_unreadable_body_is_doubted() -> None:
     assert not ExportWindow(iter([line(1), line(2)])).doubts
     assert not ExportWindow(iter([])).doubts
-    assert ExportWindow(iter([line(1), line(2)[:-30]])).doubts
+    with pytest.raises(TruncatedBodyError, match="middle of a line"):
+        ExportWindow(iter([line(1), line(2)[:-30]]))
     assert ExportWindow(iter([line(1), line(2)[:-1]])).doubts == {"unended"}
     assert ExportWindow(iter([line(1), b"\x00\xff{\n", line(2)])).doubts
 
@@ -97,10 +98,15 @@ def test_a_line_that_two_exports_agree_on_is_a_dead_letter_and_the_rest_goes_on(
 
 def test_damage_that_differs_from_export_to_export_publishes_nothing() -> None:
     whole = line(1) + line(2)
-    stream = exporting([whole[:-20], whole[:-30], whole[:-40], whole])
+    stream = exporting([*(whole[:-cut] + b"\n" for cut in (20, 30, 40)), whole])
     with pytest.raises(RetriableError, match="damaged"):
         stream.fetch({})
     assert len(stream.fetch({}).objects) == 2
+
+
+def test_two_exports_that_are_cut_in_the_same_place_are_not_believed() -> None:
+    whole = line(1) + line(2)
+    assert len(exporting([whole[:-30], whole[:-30], whole]).fetch({}).objects) == 2
 
 
 def test_windows_are_years_until_something_is_found_and_then_what_the_settings_say() -> None:
