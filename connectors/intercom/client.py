@@ -141,12 +141,11 @@ class IntercomClient:
     def probe(self, what: str) -> Answer:
         """One of the companies, contacts or conversations. It opens no scroll: an app has only one."""
         if what == "companies":
-            answer = self._http.send("POST", f"{self._url}/companies/list", params={"per_page": 1}, pace=PACE)
+            answer = self._http.send("POST", f"{self._url}/companies/list", params={"per_page": 1}, pace=REQUESTS)
         else:
             query = {"field": "updated_at", "operator": ">", "value": 0}
             asked = {"query": query, "pagination": {"per_page": 1}}
-            answer = self._http.send("POST", f"{self._url}/{what}/search", json=asked, pace=PACE)
-        self._heed(answer)
+            answer = self._http.send("POST", f"{self._url}/{what}/search", json=asked, pace=REQUESTS)
         _object(answer.body, "pages")
         return answer
 
