@@ -24,7 +24,7 @@ test: lint types test-fast ## Everything that must hold: lint, types, tests on t
 
 test-fast: $(BIN)/.dev page ## The tests alone
 	cd dashboard && PATH="$$PWD/node_modules/.bin:$$PATH" $(CURDIR)/$(BIN)/python build_page.py --test
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 verify: $(BIN)/.dev page ## The long suite: all ten years, kill tests; writes docs/verification/
 	$(BIN)/python -m tests.verify $(ARGS)
