@@ -17,7 +17,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, Server
 from confluent_kafka.schema_registry.common._httpx_compat import httpx
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential, wait_fixed
 
 from vitals.avro_encoder import Encode, compiled
 from vitals.errors import BadRecordError, FatalError, RetriableError
@@ -72,6 +72,17 @@ def subject(topic: str, record_name: str) -> str:
     return f"{topic}-{NAMESPACE}.{record_name}"
 
 
+_while_it_passes = retry(
+    retry=retry_if_exception_type(RetriableError), stop=stop_after_attempt(6), wait=wait_fixed(0.5), reraise=True
+)
+"""A registry whose database was restarted answers 500 until its connections are new."""
+
+
+def _refused(message: str, error: SchemaRegistryError) -> FatalError | RetriableError:
+    """A server's fault passes; what is refused stays refused."""
+    return RetriableError(message) if error.http_status_code >= 500 else FatalError(message)
+
+
 class Registry:
     """The schema registry: registers, looks up and fetches schemas, each once.
 
@@ -83,6 +94,7 @@ class Registry:
         self._ids: dict[tuple[str, str], int] = {}
         self._writers: dict[int, tuple[str, Any]] = {}
 
+    @_while_it_passes
     def register(self, topic: str, record_name: str) -> int:
         """Registers the newest schema of a record for a topic; repeating it changes nothing. Returns the schema id."""
         name = subject(topic, record_name)
@@ -95,12 +107,13 @@ class Registry:
                     f"older version (BACKWARD_TRANSITIVE). Give each new field a default and remove none that has "
                     f"none. Registry: {error.error_message}"
                 ) from error
-            raise FatalError(f"The schema registry refuses {name}: {error.error_message}") from error
+            raise _refused(f"The schema registry refuses {name}: {error.error_message}", error) from error
         except UNREACHABLE as error:
             raise RetriableError(f"The schema registry cannot be reached: {error}") from error
         self._ids[(topic, record_name)] = identifier
         return identifier
 
+    @_while_it_passes
     def require_compatibility(self, topic: str, record_name: str) -> None:
         """Makes the registry refuse a schema that cannot read every older version of its subject."""
         try:
@@ -108,9 +121,10 @@ class Registry:
                 subject(topic, record_name), ServerConfig(compatibility=ConfigCompatibilityLevel.BACKWARD_TRANSITIVE)
             )
         except SchemaRegistryError as error:
-            raise FatalError(
+            raise _refused(
                 f"The schema registry does not take a compatibility rule for {subject(topic, record_name)}: "
-                f"{error.error_message}"
+                f"{error.error_message}",
+                error,
             ) from error
         except UNREACHABLE as error:
             raise RetriableError(f"The schema registry cannot be reached: {error}") from error
