@@ -79,7 +79,8 @@ def test_a_draft_is_no_snapshot_and_goes_when_it_is_old(tmp_path: Path, monkeypa
     assert files(tmp_path) == []
 
 
-def test_a_snapshot_of_other_definitions_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_of_other_definitions_is_none(tmp_path: Path) -> None:
     SnapshotFolder(tmp_path).write(final_values(generated_log(5, 60), [])[1], 0)
-    monkeypatch.setattr(snapshots, "fingerprint", lambda: "of another catalogue")
-    assert restored(tmp_path).partitions[0].next_offsets == {}
+    state = empty_state()
+    assert not SnapshotFolder(tmp_path, definitions=lambda: "of another catalogue").restore(state, 0)
+    assert state.partitions[0].next_offsets == {}

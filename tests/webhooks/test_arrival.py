@@ -24,7 +24,8 @@ from connectors.simulation.stage import Simulation
 from connectors.simulation.webhooks import Subscription, WebhookSender
 from connectors.stripe.simulated_webhooks import WEBHOOKS as STRIPE_SENDER
 from connectors.zendesk.simulated_webhooks import WEBHOOKS as ZENDESK_SENDER
-from schemas.bootstrap import bootstrap
+from schemas.bootstrap import bootstrap, prepare_topics
+from schemas.topics import raw_topic
 from tests.collect.conftest import CollectProcess
 from tests.collect.topics import Topic
 from tests.connectors.simulated import SIMULATOR_URL, InProcess
@@ -90,6 +91,7 @@ class Arrival:
 @pytest.fixture(scope="module")
 def arrival(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arrival]:
     bootstrap(settings)
+    prepare_topics(settings, [raw_topic("stripe"), raw_topic("zendesk")])
     made = Arrival(settings, tmp_path_factory.mktemp("arrival") / "log")
     with made.collect:
         made.subscribe()
