@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from connectors.contract import Stream
-from connectors.identities import IdentityIndex
+from connectors.identities import IdentityIndex, follow_identities
 from connectors.runner import StreamRunner
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
@@ -18,15 +18,19 @@ NEVER_SECONDS = 3_600.0
 @contextmanager
 def running(settings: Settings, stream: Stream, poll_seconds: float = NEVER_SECONDS) -> Iterator[None]:
     """Runs it meanwhile; every `crm:account:` is an account."""
-    stopping = threading.Event()
+    stopping, index = threading.Event(), IdentityIndex(has_identity_source=False)
+    serde = AvroSerde(Registry(settings.registry_url))
     runner = StreamRunner(
         stream,
         settings.model_copy(update={"poll_interval_seconds": poll_seconds}),
-        AvroSerde(Registry(settings.registry_url)),
+        serde,
         WallClock(),
-        IdentityIndex(has_identity_source=False, followed=False),
+        index,
         stopping,
     )
+    # What earlier runs claimed is on the topic.
+    follower = threading.Thread(target=follow_identities, args=(settings, serde, index, stopping), daemon=True)
+    follower.start()
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
     try:
@@ -34,6 +38,7 @@ def running(settings: Settings, stream: Stream, poll_seconds: float = NEVER_SECO
     finally:
         stopping.set()
         thread.join(30)
+        follower.join(30)
         assert not thread.is_alive()
 
 
