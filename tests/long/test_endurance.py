@@ -29,9 +29,11 @@ KILLS = 5
 
 def same(endured: Endured) -> None:
     """Every record of the undisturbed load, and each event once."""
-    assert endured.brought.raw == endured.expected.raw
-    assert endured.brought.kinds == endured.expected.kinds
-    assert max(endured.brought.published.values()) == 1
+    # Figures only: sets of a hundred thousand would be written out.
+    assert len(endured.brought.raw ^ endured.expected.raw) == 0, "records are missing, or nobody has them"
+    assert len(endured.brought.kinds.items() ^ endured.expected.kinds.items()) == 0, "events are missing, or are others"
+    repeated = [event for event, count in endured.brought.published.items() if count > 1]
+    assert len(repeated) == 0, f"published more than once, such as {repeated[:3]}"
 
 
 def test_every_vendor_is_loaded() -> None:
@@ -47,13 +49,15 @@ def test_a_first_load_through_faults_and_kills_brings_every_record_once(
     for name, value in LOADS[vendor].environment.items():
         monkeypatch.setenv(name, value)
     endured = endure(vendor, LOADS[vendor], tmp_path, kills=KILLS)
-    same(endured)
+    repeated = sum(count > 1 for count in endured.brought.published.values())
     met = {kind: count for kind, count in endured.struck.items() if count > 0}
     facts(
         f"{vendor}: first load through faults and kills",
-        f"{len(endured.brought.raw):,} records and {len(endured.brought.kinds):,} events, each once, in "
+        f"{len(endured.brought.raw):,} records and {len(endured.brought.kinds):,} events, "
+        f"{repeated:,} of them more than once, in "
         f"{endured.seconds:.0f} s; {endured.kills} kills, {sum(met.values())} faults of {len(met)} kinds "
         f"of {len(every_kind(vendor))}",
     )
+    same(endured)
     assert len(endured.brought.raw) >= RECORDS
     assert endured.kills == KILLS
