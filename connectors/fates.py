@@ -19,6 +19,7 @@ from vitals.events import Event, event_id
 
 SEEN = "seen/"
 EARLY = "early/"
+LAST_PAGE = "last_page"
 EARLY_LEAVES = timedelta(hours=1)
 COUNTS = "counts"
 COMPLETE = "complete_through"
@@ -187,7 +188,8 @@ class SeenIds:
     """The ids that a stream emitted within its overlap, by event day, kept in the stream's state.
 
     An id is remembered until its day ends before the newest event minus the overlap; the rollup drops duplicates of
-    days that are still open anyway, so this only keeps re-fetched events off the topics.
+    days that are still open anyway, so this only keeps re-fetched events off the topics. Ids of older days are kept for
+    one page: vendors begin a page with the last row of the page before it, whenever what that tells happened.
 
     What a webhook brought early comes again with a fetch, however far the fetches are behind. Such ids go by promises
     alone: once their day lies before a promise minus the overlap, and another `EARLY_LEAVES` was promised since.
@@ -200,9 +202,10 @@ class SeenIds:
         }
         self._early: dict[str, list[str]] = {entry: ids for entry, ids in state.items() if entry.startswith(EARLY)}
         self._leaving: dict[str, datetime] = {}
+        self._last_page: list[str] = state.get(LAST_PAGE, []) if overlap is not None else []
         self.ids: set[str] = {
             identifier for entries in (self._entries, self._early) for ids in entries.values() for identifier in ids
-        }
+        } | set(self._last_page)
         self._newest = datetime(1, 1, 1, tzinfo=UTC)
 
     def remember(self, outcome: PageOutcome, sequence: int, *, early: bool = False) -> None:
@@ -224,13 +227,14 @@ class SeenIds:
             return
         self._newest = max([self._newest, *(time for time, _ in emitted), *filter(None, [outcome.complete_through])])
         oldest_day = (self._newest - self._overlap).date().isoformat() if self._newest.year > 1 else ""
-        kept = []
-        for time, identifier in emitted:
-            if time.date().isoformat() >= oldest_day:
-                kept.append((time, identifier))
-            else:
-                self.ids.discard(identifier)
+        kept = [(time, identifier) for time, identifier in emitted if time.date().isoformat() >= oldest_day]
         self._add(SEEN, self._entries, kept, outcome, sequence)
+        if emitted:
+            older = [identifier for time, identifier in emitted if time.date().isoformat() < oldest_day]
+            self.ids.difference_update(self._last_page)
+            if older or self._last_page:
+                outcome.updates[LAST_PAGE] = older or None
+            self._last_page = older
         for entry in [entry for entry in self._entries if _day(entry) < oldest_day]:
             self.ids.difference_update(self._entries.pop(entry))
             outcome.updates[entry] = None

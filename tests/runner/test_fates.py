@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.contract import Page, RawObject
 from connectors.fates import SeenIds, map_page, mapped_id, new_counts, settle
 from connectors.stream_state import merge_updates
 from tests.runner.streams import START, NumberedStream
@@ -82,3 +84,26 @@ def test_users_become_pseudonyms_and_ids_do_not_depend_on_the_fetch() -> None:
     settle(stream, outcome, unresolved, set(), known, lambda user: f"<{user}>", NOW)
     assert outcome.events[0].user_id == "<test.things-1>"
     assert outcome.events[0].event_id == mapped_id("collect", unresolved[0].event)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_page_that_begins_with_the_last_row_of_the_page_before_publishes_it_once(restarted: bool) -> None:
+    """However long ago that happened: the row's day lies far before the overlap."""
+    stream = NumberedStream("test.things", [])
+    stream.overlap = timedelta(days=2)
+    state: dict[str, Any] = {}
+    seen = SeenIds(stream.overlap, state)
+    published: list[str] = []
+    pages = [[(1, "alpha"), (60 * 24 * 40, "alpha"), (2, "beta")], [(2, "beta"), (3, "alpha")], [(3, "alpha")]]
+    for sequence, things in enumerate(pages):
+        page = Page(
+            [RawObject("thing", str(number), {"account": account}) for number, account in things], {}, None, more=True
+        )
+        outcome, unresolved, _ = map_page(stream, page, state)
+        settle(stream, outcome, unresolved, seen.ids, known, str.upper, NOW)
+        seen.remember(outcome, sequence)
+        merge_updates(state, outcome.updates)
+        published += [event.event_id for event in outcome.events]
+        if restarted:
+            seen = SeenIds(stream.overlap, state)
+    assert len(published) == len(set(published)) == 4
