@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from confluent_kafka import Message
 
-from connectors.catalogue import connector_modules, registrations_of
+from connectors.catalogue import connector_modules, registrations_of, require_connectors
 from connectors.conditions import (
     BACKING_OFF,
     CATCHING_UP,
@@ -173,11 +173,8 @@ def connector_views(settings: Settings, observed: Observed, names: Iterable[str]
     Raises:
         UserError: no such connector.
     """
-    modules = connector_modules()
-    unknown = [name for name in names if name not in modules]
-    if unknown:
-        raise UserError(f"No connector is called {', '.join(unknown)}; there are {', '.join(sorted(modules))}.")
-    views = [connector_view(modules[name], settings, observed) for name in (names or sorted(modules))]
+    modules = require_connectors(tuple(names) or tuple(sorted(connector_modules())))
+    views = [connector_view(module, settings, observed) for module in modules.values()]
     return sorted(views, key=lambda view: not view.enabled)
 
 

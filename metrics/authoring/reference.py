@@ -7,10 +7,9 @@ from typing import Any
 from rich.table import Table
 
 from metrics.contract import Metric
-from vitals.errors import UserError
+from vitals.marked_page import write_table
 
 BEGIN = "<!-- Made by `vitals metrics reference --write docs/metrics.md`. -->\n"
-END = "<!-- Until here. -->\n"
 
 
 def described(metric: Metric) -> dict[str, Any]:
@@ -54,28 +53,10 @@ def reference(metrics: Iterable[Metric]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def with_reference(page: str, metrics: Iterable[Metric]) -> str:
-    """A page whose part between the marks is the table.
-
-    Raises:
-        ValueError: the page has no marks.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"no line {BEGIN.strip()} with {END.strip()} after it")
-    return f"{before}{BEGIN}\n{reference(metrics)}\n{END}{after}"
-
-
 def write_reference(path: Path, metrics: Iterable[Metric]) -> None:
     """Renews the table of a page.
 
     Raises:
         UserError: the page cannot be read or has no place for the table.
     """
-    try:
-        path.write_text(with_reference(path.read_text(), metrics))
-    except OSError as error:
-        raise UserError(f"{path} cannot be renewed: {error.strerror}.") from error
-    except ValueError as error:
-        raise UserError(f"{path} has no place for the table: {error}.") from error
+    write_table(path, BEGIN, reference(metrics))

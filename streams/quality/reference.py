@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from analytics.quality.declarations import Check, CrossSource, Declaration, Freshness
-from vitals.errors import UserError
+from vitals.marked_page import write_table
 
 BEGIN = "<!-- Made by `vitals quality reference --write docs/quality.md`. -->\n"
-END = "<!-- Until here. -->\n"
 
 _SAID_ELSEWHERE = frozenset(Declaration.model_fields) | {"kind", "topic", "kinds", "left", "right"}
 
@@ -26,29 +25,13 @@ def reference(declared: Iterable[Check]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def with_reference(page: str, declared: Iterable[Check]) -> str:
-    """A page whose part between the marks is the table.
-
-    Raises:
-        UserError: the page has no marks.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"The page has no line {BEGIN.strip()} with {END.strip()} after it.")
-    return f"{before}{BEGIN}\n{reference(declared)}\n{END}{after}"
-
-
-def write_reference(page: Path, declared: Iterable[Check]) -> None:
+def write_reference(path: Path, declared: Iterable[Check]) -> None:
     """Renews the table of a page.
 
     Raises:
         UserError: the page cannot be read or has no place for the table.
     """
-    try:
-        page.write_text(with_reference(page.read_text(), declared))
-    except OSError as error:
-        raise UserError(f"{page} cannot be renewed: {error.strerror}.") from error
+    write_table(path, BEGIN, reference(declared))
 
 
 def _scope(check: Check) -> str:

@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from metrics.authoring.definitions import metric_in
-from metrics.authoring.reference import with_reference
+from metrics.authoring.reference import BEGIN, reference
 from metrics.catalogue import catalogue
 from metrics.cli import MERGE_KINDS, group
 from tests.metrics.contract import check_metric
 from vitals.errors import UserError
+from vitals.marked_page import with_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,7 +108,9 @@ def test_a_file_is_never_overwritten(run: Run, tmp_path: Path) -> None:
 
 def test_the_page_is_current(run: Run, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "metrics.md").read_text()
-    assert page == with_reference(page, catalogue()), "run: vitals metrics reference --write docs/metrics.md"
+    assert page == with_table(page, BEGIN, reference(catalogue())), (
+        "run: vitals metrics reference --write docs/metrics.md"
+    )
     written = tmp_path / "page.md"
     written.write_text(page.replace("`crm.amount_won`", "`crm.forgotten`"))
     assert run("reference", "--write", written).exit_code == 0

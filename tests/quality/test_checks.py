@@ -13,9 +13,10 @@ from analytics.quality.declarations import InvalidCheckError, declaration_schema
 from metrics.catalogue import catalogue
 from schemas.checks.catalogue import FOLDER, checks, read_check, read_checks, require_known_gates
 from streams.quality.cli import group
-from streams.quality.reference import with_reference
+from streams.quality.reference import BEGIN, reference
 from tests.conftest import ROOT
 from vitals.errors import UserError
+from vitals.marked_page import with_table
 
 GOOD: dict[str, Any] = {
     "name": "amounts",
@@ -48,9 +49,9 @@ def test_the_schema_in_the_docs_is_that_of_the_model_and_takes_every_check() -> 
 
 def test_the_table_in_the_docs_is_that_of_the_checks() -> None:
     page = (ROOT / "docs/quality.md").read_text()
-    assert page == with_reference(page, checks()), "vitals quality reference --write docs/quality.md"
+    assert page == with_table(page, BEGIN, reference(checks())), "vitals quality reference --write docs/quality.md"
     with pytest.raises(UserError, match="no line"):
-        with_reference("nothing", checks())
+        with_table("nothing", BEGIN, reference(checks()))
 
 
 @pytest.mark.parametrize(
