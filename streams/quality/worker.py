@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from analytics.quality.declarations import Check
 from schemas.checks.catalogue import fingerprint
 from schemas.topics import EVENTS_TOPICS, PARTITIONS
+from streams.acknowledged import AcknowledgedProducer
 from streams.quality.records import gates_record, result_record
 from streams.quality.state import QUARANTINE, QualityState
 from streams.quality.verdicts import Ends, GateStep, Result, Verdicts
@@ -25,7 +26,7 @@ from streams.rollup.snapshots import SnapshotFolder
 from vitals.avro import AvroSerde
 from vitals.clock import WallClock
 from vitals.errors import BadRecordError, FatalError, RetriableError
-from vitals.kafka import consumer_options, producer
+from vitals.kafka import consumer_options
 from vitals.settings import Settings
 from vitals.telemetry import Health
 
@@ -64,13 +65,12 @@ class QualityWorker:
         self._state = QualityState(declared, settings.rollup_memory_mb // 2, settings.state_dir / "spill" / "quality")
         self._verdicts = Verdicts(self._state, self)
         self._snapshots = SnapshotFolder(settings.snapshots, "quality", lambda: fingerprint(declared))
-        self._producer = producer(settings)
+        self._producer = AcknowledgedProducer(settings, "result")
         self._consumer = Consumer(
             consumer_options(settings, GROUP) | {"enable.partition.eof": True, "fetch.queue.backoff.ms": 50}
         )
         self._ends: dict[tuple[str, int], int] = {}
         self._ends_now: Ends | None = None
-        self._delivery_error: KafkaError | None = None
 
     def run(self, health: Health) -> None:
         """Works until stopping; then writes snapshots.
@@ -156,7 +156,7 @@ class QualityWorker:
             for partition in range(PARTITIONS):
                 record = gates_record(steps, partition, self._clock.now())
                 encoded = self._serde.encode(METRIC_VALUES, "MetricValuesBundle", record)
-                self._produce(METRIC_VALUES, encoded, partition=partition)
+                self._producer.produce(METRIC_VALUES, encoded, partition=partition)
 
     def _publish_open(self) -> None:
         for result in self._verdicts.open():
@@ -166,33 +166,11 @@ class QualityWorker:
         position = sum(state.position for state in self._state.partitions.values())
         record = result_record(result, position, self._clock.now())
         key = f"{result.check.name}|{result.source}".encode()
-        self._produce(RESULTS_TOPIC, self._serde.encode(RESULTS_TOPIC, "QualityResult", record), key=key)
-
-    def _produce(self, topic: str, encoded: bytes, **where: Any) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, encoded, on_delivery=self._delivered, **where)
-            except BufferError:
-                self._producer.poll(0.1)
-                continue
-            break
-        self._producer.poll(0)
-        self._raise_lost()
-
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        del message
-        if error is not None:
-            self._delivery_error = error
-
-    def _raise_lost(self) -> None:
-        if self._delivery_error is not None:
-            raise RetriableError(f"A result was not delivered ({self._delivery_error}): restarting from the snapshot.")
+        self._producer.produce(RESULTS_TOPIC, self._serde.encode(RESULTS_TOPIC, "QualityResult", record), key)
 
     def _snapshot(self) -> None:
         """Everything published is acknowledged first; then the state is durable."""
-        if self._producer.flush(30.0) > 0:
-            raise RetriableError("Kafka did not take the results within 30 s: restarting from the last snapshot.")
-        self._raise_lost()
+        self._producer.settle()
         for partition in self._state.partitions:
             self._snapshots.write(self._state, partition)
 

@@ -15,14 +15,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client import Counter, Gauge, Histogram
 
 from schemas.topics import EVENTS_TOPICS
+from streams.acknowledged import AcknowledgedProducer
 from streams.rollup.bundles import Flush, bundles, misfit_record
 from streams.rollup.decoding import EventDecoder
 from streams.rollup.snapshots import SnapshotFolder
 from streams.rollup.state import RollupState, Taken
 from vitals.avro import AvroSerde
 from vitals.clock import WallClock
-from vitals.errors import FatalError, RetriableError
-from vitals.kafka import consumer_options, producer
+from vitals.errors import FatalError
+from vitals.kafka import consumer_options
 from vitals.settings import Settings
 from vitals.telemetry import Health
 
@@ -66,7 +67,7 @@ class RollupWorker:
         self._state = RollupState(settings.rollup_memory_mb, settings.state_dir / "spill" / "rollup")
         self._bundle_prefix = serde.prefix(METRIC_VALUES, "MetricValuesBundle")
         self._snapshots = SnapshotFolder(settings.snapshots)
-        self._producer = producer(settings)
+        self._producer = AcknowledgedProducer(settings, "bundle")
         self._consumer = Consumer(
             consumer_options(settings, "vitals-rollup")
             | {
@@ -83,7 +84,6 @@ class RollupWorker:
         self._ends: dict[tuple[str, int], int] = {}
         self._snapshot_due = time.monotonic() + settings.snapshot_interval_seconds
         self._lag_due = 0.0
-        self._delivery_error: KafkaError | None = None
         self._folding = ThreadPoolExecutor(1, thread_name_prefix="fold")
         self._folded: Future[list[Flush]] | None = None
         self._sound = True
@@ -143,7 +143,7 @@ class RollupWorker:
             for misfit in taken.misfits:
                 record = misfit_record(misfit, topic, self._clock.now())
                 encoded = self._serde.encode(MISFIT_TOPICS[misfit.record_name], misfit.record_name, record)
-                self._produce(MISFIT_TOPICS[misfit.record_name], misfit.message.key(), encoded)
+                self._producer.produce(MISFIT_TOPICS[misfit.record_name], encoded, misfit.message.key())
             EVENTS.labels(topic, "read").inc(sum(map(len, unread.values())))
             EVENTS.labels(topic, "set_aside").inc(len(taken.misfits))
             self._publish_folded()
@@ -179,7 +179,7 @@ class RollupWorker:
         self._held_back.pop(where, None)
         self._flushed_at[where] = time.monotonic()
         for body in bundles(flush, self._clock.now()):
-            self._produce(METRIC_VALUES, None, self._bundle_prefix + body, flush.partition)
+            self._producer.produce(METRIC_VALUES, self._bundle_prefix + body, partition=flush.partition)
             BUNDLES.labels(flush.topic).inc()
 
     def _release_held_back(self) -> None:
@@ -188,34 +188,11 @@ class RollupWorker:
             if now - self._flushed_at.get(where, 0.0) >= WATERMARK_INTERVAL_SECONDS:
                 self._publish(flush)
 
-    def _produce(self, topic: str, key: bytes | None, encoded: bytes, partition: int | None = None) -> None:
-        options: dict[str, Any] = {} if partition is None else {"partition": partition}
-        while True:
-            try:
-                self._producer.produce(topic, encoded, key, on_delivery=self._delivered, **options)
-            except BufferError:
-                self._producer.poll(0.1)
-                continue
-            break
-        self._producer.poll(0)
-        self._raise_lost()
-
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        del message
-        if error is not None:
-            self._delivery_error = error
-
-    def _raise_lost(self) -> None:
-        if self._delivery_error is not None:
-            raise RetriableError(f"A bundle was not delivered ({self._delivery_error}): restarting from the snapshot.")
-
     def _snapshot(self, partitions: list[int] | None = None) -> None:
         """Everything published is acknowledged first; then the state is durable; then the offsets are committed."""
         self._publish_folded()
         chosen = list(self._state.partitions) if partitions is None else partitions
-        if self._producer.flush(30.0) > 0:
-            raise RetriableError("Kafka did not take the bundles within 30 s: restarting from the last snapshot.")
-        self._raise_lost()
+        self._producer.settle()
         offsets = []
         for partition in chosen:
             with SNAPSHOT_SECONDS.time():
