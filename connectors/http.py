@@ -12,20 +12,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import httpx
 import orjson
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
+from connectors.authorization import Authorization
 from connectors.pace import Announced, Pace
 from vitals.clock import Clock, WallClock
 from vitals.errors import FatalError, RetriableError
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 LONGEST_WAIT_SECONDS = 10.0
 """A longer wait is the runner's."""
@@ -96,55 +95,6 @@ class Answer:
     body: Any
     headers: Mapping[str, str]
     at: datetime
-
-
-class Authorization(Protocol):
-    """Credentials of a vendor."""
-
-    def header(self) -> str:
-        """Value of the `Authorization` header."""
-        ...
-
-    def renew(self, rejected: str) -> None:
-        """Replaces credentials that the vendor rejected; `rejected` is the header that was sent."""
-        ...
-
-
-class FixedAuthorization:
-    """Credentials that do not expire: a key, or a user and a secret."""
-
-    def __init__(self, header: str) -> None:
-        self._header = header
-
-    def header(self) -> str:
-        """Value of the `Authorization` header."""
-        return self._header
-
-    def renew(self, rejected: str) -> None:
-        """Nothing to renew: the same header is tried once more, because a 401 may be an edge's passing fault."""
-
-
-class TokenAuthorization:
-    """A bearer token that is asked for when needed and again when it is rejected, by one thread at a time."""
-
-    def __init__(self, obtain: Callable[[], str]) -> None:
-        self._obtain = obtain
-        self._header = ""
-        self._lock = threading.Lock()
-
-    def header(self) -> str:
-        """Value of the `Authorization` header; asks for a token the first time."""
-        with self._lock:
-            if not self._header:
-                self._header = f"Bearer {self._obtain()}"
-            return self._header
-
-    def renew(self, rejected: str) -> None:
-        """A new token, unless another thread has already replaced the rejected one."""
-        with self._lock:
-            if self._header == rejected:
-                self._header = ""
-                self._header = f"Bearer {self._obtain()}"
 
 
 def classify(response: httpx.Response) -> Verdict:

@@ -9,8 +9,9 @@ from pydantic_settings import SettingsConfigDict
 
 from connectors.amplitude.credentials import PROJECTS, REGION_PATHS
 from connectors.amplitude.stream import LONGEST_WINDOW_HOURS, ExportStream, Project, classify, paces
+from connectors.authorization import FixedAuthorization
 from connectors.contract import Stream
-from connectors.http import FixedAuthorization, VendorHttp, Wire
+from connectors.http import VendorHttp, Wire
 from connectors.vendor_settings import VendorSettings
 from vitals.settings import Settings
 

@@ -2,7 +2,8 @@
 
 import structlog
 
-from connectors.http import TokenAuthorization, VendorHttp
+from connectors.authorization import TokenAuthorization
+from connectors.http import VendorHttp
 from vitals.errors import FatalError, RetriableError
 
 log = structlog.get_logger()

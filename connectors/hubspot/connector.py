@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from connectors.authorization import Authorization, FixedAuthorization
 from connectors.contract import Stream, Webhook
-from connectors.http import Authorization, FixedAuthorization, VendorHttp, Wire
+from connectors.http import VendorHttp, Wire
 from connectors.hubspot.accounts import COMPANIES
 from connectors.hubspot.authorization import RefreshedTokens
 from connectors.hubspot.client import HubSpotClient

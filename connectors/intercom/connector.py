@@ -3,8 +3,9 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from connectors.authorization import FixedAuthorization
 from connectors.contract import Stream, Webhook
-from connectors.http import FixedAuthorization, VendorHttp, Wire
+from connectors.http import VendorHttp, Wire
 from connectors.intercom import credentials
 from connectors.intercom.client import API_VERSION, IntercomClient
 from connectors.intercom.limits import announced, classify, paces

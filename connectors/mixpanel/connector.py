@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from connectors.authorization import FixedAuthorization
 from connectors.contract import Stream
-from connectors.http import FixedAuthorization, VendorHttp, Wire
+from connectors.http import VendorHttp, Wire
 from connectors.mixpanel import credentials
 from connectors.mixpanel.limits import classify, paces
 from connectors.mixpanel.stream import ExportStream, Project

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import jwt
 
-from connectors.http import CredentialsError, TokenAuthorization, VendorHttp
+from connectors.authorization import TokenAuthorization
+from connectors.http import CredentialsError, VendorHttp
 from connectors.kept_token import KeptToken
 from vitals.clock import Clock, WallClock
 from vitals.errors import RetriableError, UserError

@@ -3,8 +3,9 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from connectors.authorization import FixedAuthorization
 from connectors.contract import Stream, Webhook
-from connectors.http import FixedAuthorization, VendorHttp, Wire
+from connectors.http import VendorHttp, Wire
 from connectors.stripe import credentials
 from connectors.stripe.client import API_VERSION, StripeClient, classify
 from connectors.stripe.limits import paces

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connectors.http import Answer, CredentialsError, TokenAuthorization, TruncatedBodyError, VendorHttp
+from connectors.authorization import TokenAuthorization
+from connectors.http import Answer, CredentialsError, TruncatedBodyError, VendorHttp
 from connectors.zendesk.limits import EXPORTS, OBJECTS
 from vitals.errors import FatalError, RetriableError
 

@@ -5,8 +5,9 @@ import base64
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from connectors.authorization import Authorization, FixedAuthorization
 from connectors.contract import Stream, Webhook
-from connectors.http import Authorization, FixedAuthorization, VendorHttp, Wire
+from connectors.http import VendorHttp, Wire
 from connectors.vendor_settings import VendorSettings
 from connectors.zendesk import credentials
 from connectors.zendesk.client import ZendeskClient, client_credentials
