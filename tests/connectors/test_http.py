@@ -5,17 +5,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from connectors.http import (
-    ATTEMPTS,
-    FixedAuthorization,
-    Outcome,
-    TokenAuthorization,
-    VendorHttp,
-    Verdict,
-    Wire,
-    classify,
-    retry_after,
-)
+from connectors.authorization import FixedAuthorization, TokenAuthorization
+from connectors.http import ATTEMPTS, Outcome, VendorHttp, Verdict, Wire, classify, retry_after
 from connectors.salesforce.limits import classify as classify_salesforce
 from connectors.stripe.client import classify as classify_stripe
 from vitals.clock import ManualClock

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from connectors.authorization import FixedAuthorization
 from connectors.catalogue import connector_modules
-from connectors.http import FixedAuthorization, VendorHttp, Wire
+from connectors.http import VendorHttp, Wire
 from connectors.hubspot.accounts import primary_company
 from connectors.hubspot.authorization import RefreshedTokens
 from connectors.hubspot.client import HubSpotClient

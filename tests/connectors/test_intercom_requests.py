@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.authorization import FixedAuthorization
 from connectors.contract import RawObject
-from connectors.http import FixedAuthorization, Outcome, VendorHttp, Wire
+from connectors.http import Outcome, VendorHttp, Wire
 from connectors.intercom import connector
 from connectors.intercom.client import (
     API_VERSION,
