@@ -13,7 +13,7 @@ from connectors.intercom.conversation_versions import (
     conversation_versions,
 )
 from connectors.simulation.identifiers import hashed
-from connectors.simulation.links import domain_of, link_at
+from connectors.simulation.links import link_at
 from connectors.simulation.other_names import intercom_company_id
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import PRIORITIES, Account, World
@@ -271,4 +271,4 @@ def _name(one: Contact) -> str:
 
 
 def _address(space: Workspace, one: Contact) -> str:
-    return f"{one.contact_id[:8]}@{domain_of(space.world.accounts[one.account])}"
+    return f"{one.contact_id[:8]}@{space.world.accounts[one.account].domain}"

@@ -1,6 +1,5 @@
-"""The people whom a world's CRM knows, as Salesforce contacts, and whom an account's manager meets."""
+"""The people whom a world's CRM knows, as Salesforce contacts."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.simulation.soql import Fields, Row, datetime_text
@@ -16,9 +15,6 @@ CONTACT_FIELDS: Fields = {
     "Role__c": "picklist",
     "Left_Company__c": "boolean",
 }
-
-Met = Sequence[tuple[int, int, str]]
-"""When each of an account's champions came and left, and their ids, in order of time."""
 
 
 def contact_rows(world: World, now: int) -> list[Row]:
@@ -42,24 +38,3 @@ def _row(world: World, contact: Contact, now: int) -> dict[str, Any]:
         "LastModifiedDate": modified,
         "SystemModstamp": modified,
     }
-
-
-_kept: tuple[Sequence[Contact], Mapping[int, Met]] = ((), {})
-
-
-def champions(world: World) -> Mapping[int, Met]:
-    """The champions of each account, by its index; made once for a world's contacts."""
-    global _kept
-    known = _kept  # one look: another thread may be asking too
-    if known[0] is not world.contacts:
-        found: dict[int, list[tuple[int, int, str]]] = {}
-        for one in world.contacts:
-            if one.role == "champion":
-                found.setdefault(one.account, []).append((one.joined_at, one.left_at, one.contact_id))
-        _kept = known = (world.contacts, {account: tuple(sorted(met)) for account, met in found.items()})
-    return known[1]
-
-
-def met_at(met: Met, at: int) -> str | None:
-    """The champion of the time; None while there is none."""
-    return next((contact for joined_at, left_at, contact in met if joined_at <= at < left_at), None)

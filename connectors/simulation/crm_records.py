@@ -13,7 +13,6 @@ from connectors.simulation.crm_cases import CASE_FIELDS, case_rows
 from connectors.simulation.crm_contacts import CONTACT_FIELDS, contact_rows
 from connectors.simulation.crm_surveys import SURVEY_FIELDS, SURVEY_OBJECT, survey_rows
 from connectors.simulation.identifiers import salesforce_id
-from connectors.simulation.links import domain_of
 from connectors.simulation.other_names import FIELDS as NAME_FIELDS
 from connectors.simulation.other_names import named_in_crm
 from connectors.simulation.soql import Fields, Row, datetime_text
@@ -159,7 +158,7 @@ def account_row(account: Account, now: int) -> dict[str, Any] | None:
         "Industry": None,
         "AnnualRevenue": None,
         "NumberOfEmployees": account.employees or None,
-        "Website": f"https://www.{domain_of(account)}",
+        "Website": f"https://www.{account.domain}",
         "BillingCountry": account.country or None,
         **_owner_fields(owner),
         "CreatedDate": datetime_text(account.created_at),

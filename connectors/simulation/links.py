@@ -1,18 +1,10 @@
 """How other systems name an account of the CRM: right in a world as generated, damaged as in real companies."""
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from connectors.simulation.world import Account, HeldLink, World
-
-_NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
-
-
-def domain_of(account: Account) -> str:
-    """The account's domain, made of its name where the world gives it none; names are unique within a world."""
-    return account.domain or f"{_NOT_IN_A_NAME.sub('-', account.name.lower()).strip('-') or account.index}.example"
 
 
 def link_at(account: Account, now: int) -> HeldLink:
@@ -20,7 +12,7 @@ def link_at(account: Account, now: int) -> HeldLink:
     for link in reversed(account.held):
         if link.at <= now:
             return link
-    return HeldLink(account.created_at, account.crm_id, domain_of(account))
+    return HeldLink(account.created_at, account.crm_id, account.domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +60,13 @@ def damaged(world: World, seed: int, linked_at: int) -> tuple[World, Damage]:
     for index in chosen:
         account = world.accounts[index]
         other = world.accounts[(index + draw.randrange(1, count)) % count]
-        at, domain = account.created_at, domain_of(account)
+        at, domain = account.created_at, account.domain
         if index in damage.domain_only:
             hold(index, HeldLink(at, None, domain))
         elif index in damage.unlinked_until:
             hold(index, HeldLink(at, None, None), HeldLink(linked_at, account.crm_id, domain))
         elif index in damage.wrong_domain:
-            hold(index, HeldLink(at, account.crm_id, domain_of(other)))
+            hold(index, HeldLink(at, account.crm_id, other.domain))
         else:
             hold(index, HeldLink(at, other.crm_id, domain), crm_names_others=True)
     return replace(world, accounts=tuple(accounts)), damage

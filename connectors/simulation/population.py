@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from connectors.simulation.directory import plan_of, region_of, segment_of
 from connectors.simulation.identifiers import base62
-from connectors.simulation.working_calendar import COUNTRIES, SEASONS, country_of
+from connectors.simulation.working_calendar import SEASONS, country_of
 from connectors.simulation.world import Ints
 
 Floats = npt.NDArray[np.float64]
@@ -124,8 +124,3 @@ def _term(segment: str, chance: float) -> int:
             return months
         chance -= share
     return 1
-
-
-def time_zone_of(population: Population, index: int) -> str:
-    """The IANA time zone where an account works."""
-    return COUNTRIES[int(population.country[index])].time_zone

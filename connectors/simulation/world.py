@@ -240,8 +240,6 @@ class Contact:
     left_at: int = NEVER
 
 
-CONTACT_ROLES = ("champion", "decision_maker", "billing", "administrator")
-
 ACTIVITY_KINDS = ("email", "call", "meeting", "task")
 
 

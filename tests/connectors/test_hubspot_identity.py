@@ -14,7 +14,6 @@ from connectors.hubspot.mapping import Meaning
 from connectors.hubspot.simulated_ids import company_id
 from connectors.identities import IdentityIndex
 from connectors.identity.claims import CLAIMS, statements
-from connectors.simulation.links import domain_of
 from connectors.simulation.world import World
 from connectors.stream_state import merge_updates
 from tests.connectors.conftest import Stage
@@ -91,7 +90,7 @@ def test_beside_salesforce_companies_only_claim(world: World, stage_of: StageOf)
         for account in world.accounts
         for target, evidence in (
             (f"crm:account:{account.crm_id}", "external_id"),
-            (f"domain:{domain_of(account)}", "domain"),
+            (f"domain:{account.domain}", "domain"),
         )
     }
 

@@ -18,7 +18,6 @@ from connectors.intercom.mapping import COMPANY, map_object
 from connectors.intercom.simulated_records import company_id
 from connectors.intercom.stream import ConversationStream
 from connectors.simulation.faults import Fault
-from connectors.simulation.links import domain_of
 from connectors.simulation.world import NEVER, World
 from connectors.stream_state import merge_updates
 from tests.connectors.conftest import Stage
@@ -141,7 +140,7 @@ def test_a_company_that_the_scroll_no_longer_shows_is_gone_only_if_it_is(world: 
     assert [entry in followed.state for entry in entries] == [False, True]
     told = next(one for one in followed.objects if one.body.get("deleted"))
     withdrawn = {claim.account_ref for claim in followed.claims if claim.withdrawn}
-    assert withdrawn == {f"crm:account:{gone.crm_id}", f"domain:{domain_of(gone)}"}
+    assert withdrawn == {f"crm:account:{gone.crm_id}", f"domain:{gone.domain}"}
     assert {claim.identity for claim in followed.claims if claim.withdrawn} == {f"intercom:company:{told.source_id}"}
 
 

@@ -9,7 +9,6 @@ from connectors.hubspot.simulated_ids import company_id, deal_id, owner_id, tick
 from connectors.simulation.calendar import DAY, epoch
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
-from connectors.simulation.links import domain_of
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
 from tests.simulation.conftest import StageAt, Wall, client_of
@@ -49,7 +48,7 @@ def test_a_list_gives_every_company_by_id_with_text_for_values(client: TestClien
         account = by_id[int(one["id"])]
         assert one["properties"] == {
             "name": account.name,
-            "domain": domain_of(account),
+            "domain": account.domain,
             "crm_account_id": account.crm_id,
             "createdate": one["createdAt"],
             "hs_lastmodifieddate": one["updatedAt"],
@@ -60,7 +59,7 @@ def test_a_list_gives_every_company_by_id_with_text_for_values(client: TestClien
 
 
 def test_domains_are_unique_and_ids_do_not_meet(world: World) -> None:
-    assert len({domain_of(account) for account in world.accounts}) == len(world.accounts)
+    assert len({account.domain for account in world.accounts}) == len(world.accounts)
     assert not {company_id(one.external_id) for one in world.accounts} & {
         deal_id(one.external_id) for one in world.accounts
     }

@@ -10,7 +10,6 @@ from hubspot.crm.companies import BatchReadInputSimplePublicObjectId, SimplePubl
 from hubspot.crm.deals import PublicObjectSearchRequest
 
 from connectors.hubspot.simulated_ids import company_id, owner_id
-from connectors.simulation.links import domain_of
 from connectors.simulation.server import create_app
 from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
@@ -60,6 +59,6 @@ def test_hubspots_own_client_reads_it(address: str, world: World) -> None:
             inputs=[SimplePublicObjectId(id=companies[0].id)], properties=["domain"], properties_with_history=[]
         )
     )
-    assert batch.results[0].properties["domain"] == domain_of(by_id[int(companies[0].id)])
+    assert batch.results[0].properties["domain"] == by_id[int(companies[0].id)].domain
     owners = official.crm.owners.owners_api.get_page()
     assert {one.id for one in owners.results} == {owner_id(one) for one in world.owners}
