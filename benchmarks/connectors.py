@@ -37,8 +37,9 @@ from connectors.simulation.stage import Simulation
 from connectors.simulation.world import World
 from connectors.stream_state import load_state
 from embedded.stack import Stack
-from schemas.bootstrap import bootstrap
-from schemas.topics import TOPICS
+from schemas.bootstrap import bootstrap, prepare_topics
+from schemas.topics import raw_topic
+from schemas.topics import topic as topic_of
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
 from vitals.events import account_id
@@ -114,11 +115,11 @@ def simulator(events: int) -> Iterator[str]:
 
 def known_accounts() -> IdentityIndex:
     """An index that knows every account of the world, as an identity source gives it."""
-    index = IdentityIndex(has_identity_source=True)
+    index = IdentityIndex(has_identity_source=True, followed=False)
     for account in generated.generate().accounts:
         identity = f"crm:account:{account.crm_id}"
         index.apply(0, "Identity", {"identity": identity, "account_id": account_id(identity)})
-    for partition in range(TOPICS[IDENTITIES].partitions):
+    for partition in range(topic_of(IDENTITIES).partitions):
         index.apply(partition, "Progress", {"complete_through": datetime(2100, 1, 1, tzinfo=UTC)})
     return index
 
@@ -158,7 +159,7 @@ def load(connector: str, settings: Settings, serde: AvroSerde, index: IdentityIn
 def written(settings: Settings, topic: str, most: int) -> list[Message]:
     """Up to `most` messages of a topic, as they lie there."""
     consumer = Consumer(consumer_options(settings, "benchmark") | {"enable.partition.eof": True})
-    partitions = TOPICS[topic].partitions
+    partitions = topic_of(topic).partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
     found: list[Message] = []
     ended: set[int | None] = set()
@@ -224,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             vendor_pacing=False,
         )
         bootstrap(settings)
+        prepare_topics(settings, [raw_topic(name) for name in ("mixpanel", "amplitude")])
         serde, index = AvroSerde(Registry(settings.registry_url)), known_accounts()
         for connector in asked.only.split(","):
             loaded = load(connector, settings, serde, index)

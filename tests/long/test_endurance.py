@@ -14,7 +14,7 @@ _ACCOUNTS_ONLY = {"VITALS_SALESFORCE_ACTIVITIES": "false", "VITALS_SALESFORCE_CA
 LOADS = {
     "salesforce": Load(4_200, identities=None),
     "hubspot": Load(5_000, 740, identities=None),
-    "zendesk": Load(5_000, 900, environment=_ACCOUNTS_ONLY),
+    "zendesk": Load(5_400, 900, environment=_ACCOUNTS_ONLY),
     "intercom": Load(4_000, 740, environment=_ACCOUNTS_ONLY),
     "mixpanel": Load(
         300,
