@@ -9,16 +9,28 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
+from embedded import ports
 from embedded.endpoints import Endpoints
 from embedded.stack import Stack
 from vitals.settings import Settings
 
 # Timings are never asserted: on a busy machine any example may take long.
-hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Under CI the examples are the same in every run; whoever runs the suite by hand draws new ones, and finds more.
+hypothesis_settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+    print_blob=True,
+)
 hypothesis_settings.load_profile("untimed")
 
 # What a developer has set up in this folder is no part of a test.
 os.environ.setdefault("VITALS_SETTINGS_FILE", os.devnull)
+
+# Two processes run the suite: neither takes a port that a part of the other has for a moment not bound.
+WORKER, WORKERS = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+ports.FREE_PORTS = ports.FREE_PORTS[int(WORKER.removeprefix("gw")) :: WORKERS]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,6 +11,7 @@ import orjson
 
 from connectors.contract import Delivery, RefusedDeliveryError, Webhook
 from connectors.hubspot.accounts import is_id
+from connectors.webhooks.signatures import header
 from vitals.errors import BadRecordError
 
 LONGEST_AGE_MS = 300_000
@@ -56,15 +57,15 @@ class HubSpotWebhook(Webhook):
         for url in (decoded(delivery.url), delivery.url):
             signed = f"{delivery.method}{url}".encode() + delivery.body + sent_at.encode()
             expected.append(base64.b64encode(hmac.digest(self._secret.encode(), signed, "sha256")).decode())
-        _require_equal(delivery.headers[_SIGNATURE_V3], expected)
+        _require_equal(header(delivery, _SIGNATURE_V3), expected)
 
     def _verify_older(self, delivery: Delivery) -> None:
-        given, version = delivery.headers.get(_SIGNATURE), delivery.headers.get(_VERSION, "v1")
-        if given is None or version not in ("v1", "v2") or version not in self._versions:
+        version = delivery.headers.get(_VERSION, "v1")
+        if _SIGNATURE not in delivery.headers or version not in ("v1", "v2") or version not in self._versions:
             raise RefusedDeliveryError(400, f"The header {_SIGNATURE_V3} is missing.")
         secret = self._secret.encode()
         signed = secret + (f"{delivery.method}{delivery.url}".encode() if version == "v2" else b"") + delivery.body
-        _require_equal(given, [hashlib.sha256(signed).hexdigest()])
+        _require_equal(header(delivery, _SIGNATURE), [hashlib.sha256(signed).hexdigest()])
 
 
 def decoded(url: str) -> str:

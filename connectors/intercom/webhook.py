@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from connectors.contract import Delivery, RefusedDeliveryError, Webhook
+from connectors.webhooks.signatures import header
 
-SIGNATURE = "x-hub-signature"
+SIGNATURE = "X-Hub-Signature"
 
 MAX_AGE = timedelta(hours=1)
 """Nothing signed tells when a request was sent, so a recorded one could be sent again for ever. Against that stand the
@@ -33,9 +34,7 @@ class IntercomWebhook(Webhook):
 
         A notification without an id (the ping after a registration) is known by its body.
         """
-        given = delivery.headers.get(SIGNATURE)
-        if not given:
-            raise RefusedDeliveryError(400, "The request has no X-Hub-Signature.")
+        given = header(delivery, SIGNATURE)
         expected = "sha1=" + hmac.new(self._secret, delivery.body, hashlib.sha1).hexdigest()
         if not hmac.compare_digest(given.encode(), expected.encode()):
             raise RefusedDeliveryError(

@@ -12,12 +12,12 @@ from vitals.settings import Settings
 
 
 class Topic:
-    """One topic from the end that it had when this was made."""
+    """One topic from the end that it had when this was made, or with `whole` from its beginning."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(self, settings: Settings, name: str, *, whole: bool = False) -> None:
         self._settings, self.name = settings, name
         self._serde = AvroSerde(Registry(settings.registry_url))
-        self._from = self._ends()
+        self._from = dict.fromkeys(range(topic(name).partitions), 0) if whole else self._ends()
 
     def records(self, *record_names: str) -> list[dict[str, Any]]:
         """Every committed record of the given names since the mark, by partition in log order."""

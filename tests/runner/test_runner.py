@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from prometheus_client import REGISTRY
 
 from connectors.bootstrap import register
@@ -18,12 +17,12 @@ from connectors.stream_state import load_state
 from connectors.writer import StreamWriter
 from schemas.bootstrap import bootstrap, prepare_topics
 from schemas.topics import TOPICS, raw_topic
+from tests.collect.topics import Topic
 from tests.runner.streams import AccountsStream, NumberedStream
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
 from vitals.errors import RetriableError
 from vitals.events import user_pseudonym
-from vitals.kafka import consumer_options
 from vitals.settings import Settings
 
 
@@ -34,23 +33,9 @@ def serde(settings: Settings) -> AvroSerde:
     return AvroSerde(Registry(settings.registry_url))
 
 
-def committed(settings: Settings, serde: AvroSerde, topic: str) -> list[tuple[str, dict[str, Any]]]:
+def committed(settings: Settings, topic: str) -> list[tuple[str, dict[str, Any]]]:
     """Every committed record of a topic."""
-    consumer = Consumer(
-        consumer_options(settings, "test-reader")
-        | {"enable.partition.eof": True, "partition.assignment.strategy": "range"}
-    )
-    consumer.assign([TopicPartition(topic, n, 0) for n in range(TOPICS[topic].partitions)])
-    records, ended = [], set()
-    while len(ended) < TOPICS[topic].partitions:
-        message = consumer.poll(10)
-        assert message is not None
-        if message.error() is not None:
-            ended.add(message.partition())
-        else:
-            records.append(serde.decode(message.value()))
-    consumer.close()
-    return records
+    return [(name, record) for name, record, _ in Topic(settings, topic, whole=True).messages()]
 
 
 def run_until(settings: Settings, serde: AvroSerde, streams: list[Stream], done: Any) -> None:
@@ -90,16 +75,14 @@ def test_unknown_accounts_wait_for_the_identity_source_and_then_only_strangers_a
         settings, serde, [stream, AccountsStream(["alpha", "beta"])], lambda: complete(settings, serde, stream.name)
     )
     # The topics are shared with other tests of this run.
-    events = [record for name, record in committed(settings, serde, "events.product") if name == "Event"]
+    events = [record for name, record in committed(settings, "events.product") if name == "Event"]
     key = settings.pseudonym_key.get_secret_value().encode()
     users = {user_pseudonym(key, f"{stream.name}-{number}") for number in range(3)}
     ours = Counter(record["value"] for record in events if record["user_id"] in users)
     assert ours == Counter(number for number, account in things if account in ("alpha", "beta"))
-    quarantined = [record for _, record in committed(settings, serde, "quarantine")]
+    quarantined = [record for _, record in committed(settings, "quarantine")]
     assert sum(record["account_ref"] == "crm:account:stranger" for record in quarantined) == 10
-    dead = [
-        record for _, record in committed(settings, serde, "dead_letters") if record["origin"].startswith(stream.name)
-    ]
+    dead = [record for _, record in committed(settings, "dead_letters") if record["origin"].startswith(stream.name)]
     assert [record["message"] for record in dead] == ["this thing is broken"]
     assert dead[0]["original"] == b'{"account":"bad"}'
     counts = load_state(settings, serde, stream.name)["counts"]
@@ -166,10 +149,6 @@ def test_state_entries_are_removed_by_tombstones_and_streams_do_not_see_each_oth
 def test_every_partition_of_every_topic_gets_the_registration(settings, serde) -> None:
     register(settings, serde, WallClock(), [("collect", "test.registered", ("events.crm", "events.product"))])
     for topic in ("events.crm", "events.product"):
-        ours = [
-            r
-            for name, r in committed(settings, serde, topic)
-            if name == "Progress" and r["stream"] == "test.registered"
-        ]
+        ours = [r for name, r in committed(settings, topic) if name == "Progress" and r["stream"] == "test.registered"]
         assert len(ours) == TOPICS[topic].partitions
         assert {record["complete_through"] for record in ours} == {None}

@@ -29,13 +29,22 @@ from connectors.simulation.server import create_app
 from connectors.simulation.stage import Simulation
 from connectors.stream_state import load_state
 from connectors.watch import Watch
+from embedded.stack import Stack
 from schemas.topics import TOPICS
 from tests.collect.topics import Topic
+from tests.conftest import settings_for
 from tests.runner.streams import NumberedStream
 from vitals.avro import AvroSerde, Registry
 from vitals.clock import WallClock
 from vitals.errors import FatalError, UserError
 from vitals.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A Kafka and a registry of their own: these are the real connectors' streams, which have one state each."""
+    with Stack(tmp_path_factory.mktemp("stack")).infrastructure(("kafka", "registry")) as endpoints:
+        yield settings_for(endpoints, tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,12 @@ from connectors.simulation.stage import Simulation
 from connectors.simulation.webhooks import Subscription, WebhookSender
 from connectors.stripe.simulated_webhooks import WEBHOOKS as STRIPE_SENDER
 from connectors.zendesk.simulated_webhooks import WEBHOOKS as ZENDESK_SENDER
+from embedded.stack import Stack
 from schemas.bootstrap import bootstrap, prepare_topics
 from schemas.topics import raw_topic
 from tests.collect.conftest import CollectProcess
 from tests.collect.topics import Topic
+from tests.conftest import settings_for
 from tests.connectors.simulated import SIMULATOR_URL, InProcess
 from tests.webhooks.running import eventually, running
 from vitals.settings import Settings
@@ -86,6 +88,13 @@ class Arrival:
         """Sends what is due."""
         self.wall += waited
         asyncio.run(self._sender.turn())
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A Kafka and a registry of their own: these are the real connectors' streams, which have one state each."""
+    with Stack(tmp_path_factory.mktemp("stack")).infrastructure(("kafka", "registry")) as endpoints:
+        yield settings_for(endpoints, tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")

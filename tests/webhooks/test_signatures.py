@@ -90,6 +90,7 @@ def test_any_changed_byte_of_the_body_is_refused(vendor: str, body: bytes, chang
 
 @pytest.mark.parametrize("vendor", SENT)
 @given(change=st.sampled_from("0123456789abcdefTZ:-+=/,. é\udcff"), place=st.integers(0, 400))
+@example(change="\udcff", place=270)
 def test_any_changed_character_of_a_signed_header_is_refused(vendor: str, change: str, place: int) -> None:
     webhook, delivery = SENT[vendor][0], sent(vendor, b'{"id":"1"}')
     name = sorted(one for one in delivery.headers if "signature" in one)[place % 2 - 1]
