@@ -107,7 +107,7 @@ def week(number: int) -> int:
     return number * 7 * DAY_MICROS
 
 
-@given(st.lists(st.integers(20, 30), min_size=8, max_size=8), st.lists(st.integers(0, 10**6), max_size=30))
+@given(st.lists(st.integers(24, 30), min_size=8, max_size=8), st.lists(st.integers(0, 10**6), max_size=30))
 def test_volume_depends_on_its_own_weekdays_only(same: list[int], others: list[int]) -> None:
     windows = {week(number): Partial(count) for number, count in enumerate(same)}
     noise = {week(1) + DAY_MICROS * (1 + number % 6): Partial(count) for number, count in enumerate(others)}
