@@ -73,7 +73,7 @@ def first_load(model: HealthModel) -> tuple[float, float]:
         for chunk in scorer.step(bundle, len(loading) + offset, 0.0):
             assert chunk is not None
             rows += int(chunk.due.sum())
-            for group in account_groups(chunk, scorer.state.arrays.account_ids):
+            for group in account_groups(chunk, scorer):
                 record = bundle_record(scorer, 0, chunk.live, group, EPOCH)
                 fastavro.schemaless_writer(io.BytesIO(), schema, record)
     return sum(1 for _ in windows_of(accounts)) / applied, rows / (time.perf_counter() - started)

@@ -1,11 +1,12 @@
-"""Gates of data quality: at which ticks a failing check keeps a metric's signals from applying. Pure."""
+"""Gates of data quality: at which ticks a failing check makes a metric's signals stale. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from analytics.health.day_values import Mask
+from analytics.health.day_values import NEVER, Ints, Mask
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,28 @@ class Gates:
     def closed(self, metrics: Collection[str], first_tick: int, last_tick: int) -> Mask:
         """Whether any gate of any of the metrics is closed, at each tick from the first to the last."""
         ticks = np.arange(first_tick, last_tick + 1, dtype=np.int64)
-        closed = np.zeros(len(ticks), dtype=np.bool_)
-        for steps in self._steps.values():
-            if not any(not step.metrics.isdisjoint(metrics) for step in steps.values()):
-                continue
-            starts = sorted(steps)
-            told = [steps[start].closed and not steps[start].metrics.isdisjoint(metrics) for start in starts]
-            # Before the first step no gate is closed.
-            states = np.array([False, *told], dtype=np.bool_)
-            closed |= states[np.searchsorted(np.array(starts, dtype=np.int64), ticks, side="right")]
+        closed: Mask = self.newest_open(metrics, ticks) < ticks
         return closed
+
+    def newest_open(self, metrics: Collection[str], ticks: Ints) -> Ints:
+        """The newest tick at or before each of some at which no gate of the metrics is closed; same shape.
+
+        Before its first step a gate is open.
+        """
+        spans = sorted(self._closed_spans(frozenset(metrics)))
+        newest = ticks.copy()
+        # From the last span to the first: a tick that one throws back may lie in an earlier one.
+        for start, end in reversed(spans):
+            newest[(newest >= start) & (newest < end)] = start - 1
+        return newest
+
+    def _closed_spans(self, metrics: frozenset[str]) -> Iterator[tuple[int, int]]:
+        """`[start, end)` of every closure of one gate, in any order; they may overlap."""
+        for steps in self._steps.values():
+            starts = sorted(steps)
+            for start, end in pairwise([*starts, NEVER]):
+                if steps[start].closed and not steps[start].metrics.isdisjoint(metrics):
+                    yield start, end
 
     def __bool__(self) -> bool:
         return bool(self._steps)

@@ -1,14 +1,17 @@
 """A health model, from the mapping that its YAML file holds. Files are read by `models.loader`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from analytics.health.bands import Band, Hysteresis
 from analytics.health.curve import Curve
 from analytics.health.day_values import MICRO
 from analytics.health.measures import MEASURES, InvalidModelError, Measure
+from analytics.health.segments import EVERYONE, Segment, parse_segment
+from analytics.health.staleness import Staleness
 
 UNKNOWN_BAND = "unknown"
 """Band of an account without a score."""
@@ -16,7 +19,12 @@ UNKNOWN_BAND = "unknown"
 
 @dataclass(frozen=True)
 class Signal:
-    """One signal: what it measures, the curve to points and its weight among the signals that apply."""
+    """One signal: what it measures, the curve to points and its weight among the signals that apply.
+
+    Attributes:
+        expected: whether every account should have it, so that coverage falls where it does not apply.
+        staleness: what becomes of it while its source is out.
+    """
 
     name: str
     label: str
@@ -26,19 +34,13 @@ class Signal:
     measure: Measure
     applies_after_first: str | None
     curve: Curve
+    expected: bool
+    staleness: Staleness
 
     @property
     def metrics(self) -> frozenset[str]:
         """Metrics that its value is made of."""
         return self.measure.summed | self.measure.levels
-
-
-@dataclass(frozen=True)
-class Band:
-    """A band and its inclusive lower bound in 10^-6 points."""
-
-    name: str
-    lower: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class HealthModel:
     groups: tuple[str, ...]
     signals: tuple[Signal, ...]
     bands: tuple[Band, ...]
+    hysteresis: Hysteresis
     trend: TrendRule
+    segments: tuple[Segment, ...]
     definition: Mapping[str, Any]
 
     @property
@@ -76,9 +80,19 @@ class HealthModel:
         return sum(signal.weight for signal in self.signals)
 
     @property
+    def segment_names(self) -> tuple[str, ...]:
+        """By segment code."""
+        return (EVERYONE, *(segment.name for segment in self.segments))
+
+    @property
+    def warm_up_ticks(self) -> int:
+        """Ticks before a row's own whose scores its trend and band depend on."""
+        return max(self.trend.ticks, self.hysteresis.ticks) - 1
+
+    @property
     def lookback_days(self) -> int:
-        """The row of tick T, trend included, depends on no day before `T - lookback_days`, the first days apart."""
-        return max(signal.measure.lookback_days for signal in self.signals) + self.trend.ticks - 1
+        """Of complete inputs, the row of tick T depends on no day before `T - lookback_days`, the first days apart."""
+        return max(signal.measure.lookback_days for signal in self.signals) + self.warm_up_ticks
 
     @property
     def summed(self) -> frozenset[str]:
@@ -101,20 +115,24 @@ def parse_model(definition: Mapping[str, Any]) -> HealthModel:
 
     Raises:
         InvalidModelError: what a JSON schema cannot say: names given twice, unknown groups, curves that do not rise
-            in x, bands out of order, sums that could overflow.
+            in x or contradict their polarity, bands out of order, sums that could overflow.
     """
     groups = tuple(group["name"] for group in definition["groups"])
     _require_unique("Group", groups)
-    signals = tuple(_signal(entry, groups) for entry in definition["signals"])
+    staleness = _staleness(Staleness(), definition.get("staleness", {}))
+    signals = tuple(_signal(entry, groups, staleness) for entry in definition["signals"])
     _require_unique("Signal", tuple(signal.name for signal in signals))
     trend = definition["trend"]
+    bands = _bands(definition["bands"])
     model = HealthModel(
         version=definition["version"],
         label=definition["label"],
         groups=groups,
         signals=signals,
-        bands=_bands(definition["bands"]),
-        trend=TrendRule(trend["recent_ticks"], trend["earlier_ticks"], _micro_points(trend["noise_points"])),
+        bands=bands,
+        hysteresis=_hysteresis(definition.get("hysteresis"), bands),
+        trend=TrendRule(trend["recent_ticks"], trend["earlier_ticks"], micro_points(trend["noise_points"])),
+        segments=_segments(definition.get("segments", ()), signals),
         definition=definition,
     )
     for metric in sorted(model.summed & model.levels):
@@ -122,7 +140,7 @@ def parse_model(definition: Mapping[str, Any]) -> HealthModel:
     return model
 
 
-def _signal(entry: Mapping[str, Any], groups: tuple[str, ...]) -> Signal:
+def _signal(entry: Mapping[str, Any], groups: tuple[str, ...], staleness: Staleness) -> Signal:
     name = entry["name"]
     if entry["group"] not in groups:
         raise InvalidModelError(f"Signal {name}: group {entry['group']} is not one of {', '.join(groups)}.")
@@ -130,6 +148,7 @@ def _signal(entry: Mapping[str, Any], groups: tuple[str, ...]) -> Signal:
     for (before, _), (after, _) in pairwise(points):
         if after <= before:
             raise InvalidModelError(f"Signal {name}: the curve's values must rise, but {after:g} follows {before:g}.")
+    _require_polarity(name, entry.get("polarity", "either"), [y for _, y in points])
     return Signal(
         name=name,
         label=entry["label"],
@@ -139,11 +158,63 @@ def _signal(entry: Mapping[str, Any], groups: tuple[str, ...]) -> Signal:
         measure=MEASURES[entry["comparison"]].parse(entry),
         applies_after_first=entry.get("applies_after_first"),
         curve=Curve(points),
+        expected=entry["null_policy"] == "missing",
+        staleness=_staleness(staleness, entry.get("staleness", {})),
     )
 
 
+def _require_polarity(name: str, polarity: str, points: list[float]) -> None:
+    steps = [after - before for before, after in pairwise(points)]
+    wrong = {"higher_is_better": min(steps) < 0, "lower_is_better": max(steps) > 0, "either": False}[polarity]
+    if wrong:
+        raise InvalidModelError(f"Signal {name}: polarity is {polarity}, but its curve goes the other way somewhere.")
+
+
+def _staleness(default: Staleness, entry: Mapping[str, Any]) -> Staleness:
+    rule = Staleness(
+        entry.get("limit_days", default.limit_days),
+        entry.get("hold_days", default.hold_days),
+        entry.get("decay_days", default.decay_days),
+        float(entry.get("prior", default.prior)),
+    )
+    if rule.hold_days < rule.limit_days:
+        raise InvalidModelError(f"staleness: hold_days ({rule.hold_days}) is less than limit_days ({rule.limit_days}).")
+    return rule
+
+
+def _hysteresis(entry: Mapping[str, Any] | None, bands: tuple[Band, ...]) -> Hysteresis:
+    if entry is None:
+        return Hysteresis()
+    margin = micro_points(entry["points"])
+    for above, below in pairwise(bands[:-1]):
+        if below.lower + margin >= above.lower:
+            raise InvalidModelError(
+                f"hysteresis: {entry['points']} points reach from band {below.name} over {above.name}."
+            )
+    if bands[0].lower + margin > 100 * MICRO:
+        raise InvalidModelError(f"hysteresis: band {bands[0].name} could never be entered again.")
+    return Hysteresis(margin, entry["ticks"])
+
+
+def _segments(entries: Iterable[Mapping[str, Any]], signals: tuple[Signal, ...]) -> tuple[Segment, ...]:
+    segments = tuple(parse_segment(entry) for entry in entries)
+    _require_unique("Segment", (*(segment.name for segment in segments), EVERYONE))
+    known = {signal.name: signal.weight for signal in signals}
+    for segment in segments:
+        for signal in segment.weights:
+            if signal not in known:
+                raise InvalidModelError(f"Segment {segment.name} weighs {signal}, which is no signal of the model.")
+        if not any((known | dict(segment.weights)).values()):
+            raise InvalidModelError(f"Segment {segment.name} leaves no signal with a weight.")
+        if segment.least_arr is not None and segment.below_arr is not None and segment.least_arr >= segment.below_arr:
+            raise InvalidModelError(
+                f"Segment {segment.name}: no ARR is from {segment.least_arr} and below {segment.below_arr}."
+            )
+    return segments
+
+
 def _bands(entries: list[Mapping[str, Any]]) -> tuple[Band, ...]:
-    bands = tuple(Band(entry["name"], _micro_points(entry["from"])) for entry in entries)
+    bands = tuple(Band(entry["name"], micro_points(entry["from"])) for entry in entries)
     _require_unique("Band", (*(band.name for band in bands), UNKNOWN_BAND))
     for above, below in pairwise(bands):
         if below.lower >= above.lower:
@@ -159,7 +230,12 @@ def _require_unique(what: str, names: tuple[str, ...]) -> None:
             raise InvalidModelError(f"{what} {name} is named twice.")
 
 
-def _micro_points(points: float) -> int:
+def micro_points(points: float) -> int:
+    """Points as an integer of 10^-6 points.
+
+    Raises:
+        InvalidModelError: it has more than six decimals.
+    """
     scaled = Decimal(str(points)) * MICRO
     if scaled != int(scaled):
         raise InvalidModelError(f"{points} points has more than six decimals.")

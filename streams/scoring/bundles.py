@@ -1,6 +1,6 @@
 """Scored rows as `HealthScoresBundle` records. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.health.day_values import Ints, Mask
-from analytics.health.scores import TRENDS, TickScores
+from analytics.health.scores import STATUSES, TRENDS, TickScores
 from streams.scoring.instants import midnight_micros
 from streams.scoring.scorer import PartitionScorer, ScoredChunk
 
@@ -18,6 +18,8 @@ ROWS_A_BUNDLE = 3_000
 ACCOUNTS_A_BUNDLE = 500
 
 Record = dict[str, Any]
+
+_STATUS_NAMES = np.array(STATUSES, dtype=object)
 
 
 def bundle_record(
@@ -38,15 +40,16 @@ def bundle_record(
     }
 
 
-def account_groups(chunk: ScoredChunk, account_ids: list[str]) -> Iterator[list[Record]]:
+def account_groups(chunk: ScoredChunk, scorer: PartitionScorer) -> Iterator[list[Record]]:
     """The due rows of a chunk as `AccountScores` records, in groups that fit one bundle.
 
     An account with more ticks than fit is cut by ticks.
     """
     group: list[Record] = []
     size = 0
+    account_ids, segment_names = scorer.state.arrays.account_ids, scorer.model.segment_names
     for index, row in enumerate(chunk.rows.tolist()):
-        scores = _rows(chunk.scores, index, np.flatnonzero(chunk.due[index]))
+        scores = _rows(chunk.scores, index, np.flatnonzero(chunk.due[index]), segment_names)
         for start in range(0, len(scores), ROWS_A_BUNDLE):
             part = scores[start : start + ROWS_A_BUNDLE]
             if group and (size + len(part) > ROWS_A_BUNDLE or len(group) >= ACCOUNTS_A_BUNDLE):
@@ -58,7 +61,7 @@ def account_groups(chunk: ScoredChunk, account_ids: list[str]) -> Iterator[list[
         yield group
 
 
-def _rows(scores: TickScores, index: int, columns: Ints) -> list[Record]:
+def _rows(scores: TickScores, index: int, columns: Ints, segment_names: Sequence[str]) -> list[Record]:
     """`HealthScore` records of one account at some columns."""
     applies = scores.applies[:, index, columns].T
     contributions = _nullable(scores.contributions[:, index, columns].T, applies)
@@ -73,8 +76,11 @@ def _rows(scores: TickScores, index: int, columns: Ints) -> list[Record]:
             "coverage": coverage,
             "contributions": parts,
             "signal_values": signal_values,
+            "adjustment": adjustment,
+            "segment": segment_names[segment],
+            "statuses": statuses,
         }
-        for column, points, band, trend, coverage, parts, signal_values in zip(
+        for column, points, band, trend, coverage, parts, signal_values, adjustment, segment, statuses in zip(
             columns.tolist(),
             score,
             scores.band[index, columns].tolist(),
@@ -82,6 +88,9 @@ def _rows(scores: TickScores, index: int, columns: Ints) -> list[Record]:
             scores.coverage[index, columns].tolist(),
             contributions,
             values,
+            scores.adjustment[index, columns].tolist(),
+            scores.segment[index, columns].tolist(),
+            _STATUS_NAMES[scores.status[:, index, columns].T].tolist(),
             strict=True,
         )
     ]

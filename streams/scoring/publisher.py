@@ -48,7 +48,7 @@ class Publisher:
             if chunk is None:
                 self._send(scorer, partition, True, [])
                 continue
-            for accounts in account_groups(chunk, scorer.state.arrays.account_ids):
+            for accounts in account_groups(chunk, scorer):
                 self._send(scorer, partition, chunk.live, accounts)
                 SCORES.labels("live" if chunk.live else "history").inc(sum(len(each["scores"]) for each in accounts))
 

@@ -146,23 +146,30 @@ def _complete_revision(positions: Mapping[int, int], complete: int) -> tuple[int
     return version, min(complete, positions[version]) if len(positions) == 1 else 0
 
 
-def _catch_up(records: "_Log", state: PartitionState, partition: int, sink_offset: int, next_offset: int) -> set[str]:
-    """Applies the records that the store lacks; returns the topics whose watermark was known before `next_offset`."""
+def _catch_up(
+    records: "_Log", state: PartitionState, partition: int, sink_offset: int, next_offset: int
+) -> dict[str, int]:
+    """Applies the records that the store lacks; returns the day that each topic had reached before `next_offset`."""
     low, _ = records.bounds(METRIC_VALUES, partition)
     if sink_offset < min(low, next_offset):
         raise FatalError(
             f"{METRIC_VALUES}/{partition} starts at {low}, the store ends at {sink_offset}: retention deleted what a "
             "rebuild needs. Replay from the events topics into an empty store."
         )
-    known = set()
+    known: dict[str, int] = {}
     if sink_offset <= next_offset:
-        known = {topic for topic, progress in state.topics.items() if progress.watermark is not None}
+        known = {
+            topic: day_of(progress.watermark)
+            for topic, progress in state.topics.items()
+            if progress.watermark is not None
+        }
         start = sink_offset
     else:
         start = max(low, next_offset - LOOK_BACK_RECORDS)
     for offset, bundle in records.between(METRIC_VALUES, partition, start, next_offset):
         if bundle["last_part"] and bundle["watermark"] is not None:
-            known.add(bundle["input_topic"])
+            topic, day = bundle["input_topic"], day_of(bundle["watermark"])
+            known[topic] = max(known.get(topic, day), day)
         if offset >= sink_offset:
             try:
                 state.apply(bundle)

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from analytics.health.day_values import Ints, Mask
+from analytics.health.day_values import NEVER, Ints, Mask
 from analytics.health.model import HealthModel
-from analytics.health.scores import TickScores, score_ticks
+from analytics.health.scores import TickScores, earliest_day, score_ticks
 from schemas.topics import EVENTS_TOPICS
 from streams.scoring.instants import day_of
 from streams.scoring.state import Mentions, PartitionState, gate_steps
@@ -43,13 +43,13 @@ class PartitionScorer:
     Attributes:
         position: first offset of `metrics.values` that is not in the state.
         scored_through: newest tick that every account is scored through; None before the first load is scored.
-        spoken: topics whose first load is in those scores.
+        spoken: topics whose first load is in those scores, and the day that each had reached for them.
     """
 
     def __init__(self, model: HealthModel, state: PartitionState, position: int = 0) -> None:
         self.model, self.state, self.position = model, state, position
         self.scored_through: int | None = None
-        self.spoken: set[str] = set()
+        self.spoken: dict[str, int] = {}
         self._life_at: float | None = None
         self._published_at = float("-inf")
 
@@ -73,11 +73,10 @@ class PartitionScorer:
         completed = not incomplete and topic not in self.spoken and progress.has_values
         since = None if completed else self.scored_through
         tick = day_of(watermark)
-        gated = min((step.since for step in gate_steps(bundle)), default=None)
+        restated = self._restated_from(bundle)
         # The past of an incomplete first load is scored once, when its watermark comes, not flush by flush.
-        yield from self._history({} if incomplete else mentions, since, tick, gated)
-        regated = gated is not None and gated <= tick + 1
-        live_rows = self._live_rows(mentions, None if regated else since, tick)
+        yield from self._history({} if incomplete else mentions, since, tick, restated)
+        live_rows = self._live_rows(mentions, since if restated > tick + 1 else None, tick)
         yield from self._score(live_rows, np.full(len(live_rows), tick + 1, dtype=np.int64), tick + 1, live=True)
         self._spoke(None if since is None else topic)
         self.scored_through = tick
@@ -85,6 +84,19 @@ class PartitionScorer:
             self._published_at = now
             if not len(live_rows):
                 yield None
+
+    def _restated_from(self, bundle: Mapping[str, Any]) -> int:
+        """The tick from which on all accounts' rows change; `NEVER` where the bundle changes none of that kind.
+
+        A gate that moves changes them from its own tick on, and a topic that was behind from the day on that it had
+        reached: its signals were stale, and are not now.
+        """
+        since = min((step.since for step in gate_steps(bundle)), default=NEVER)
+        topic = bundle["input_topic"]
+        watermark, reached = self.state.progress(topic).watermark, self.spoken.get(topic)
+        if reached is not None and watermark is not None and day_of(watermark) > reached:
+            since = min(since, reached + 1) if self.state.feeds_signals(topic) else since
+        return since
 
     def _holds_back(self, loading: bool, now: float) -> bool:
         """Whether the first scoring still waits for a topic without a watermark: each would have it all done again."""
@@ -95,24 +107,22 @@ class PartitionScorer:
         return not complete and now - self._life_at < FIRST_LOAD_GRACE_SECONDS
 
     def _spoke(self, topic: str | None) -> None:
-        """Notes that a topic's first load is scored; None: those of all topics that have a watermark."""
+        """Notes how far a topic is in the scores, once its first load is; None: those of all that have a watermark."""
         for name, progress in self.state.topics.items():
             if progress.watermark is not None and topic in (None, name):
-                self.spoken.add(name)
+                self.spoken[name] = day_of(progress.watermark)
 
-    def _history(self, mentions: Mentions, since: int | None, tick: int, gated: int | None) -> Iterator[ScoredChunk]:
+    def _history(self, mentions: Mentions, since: int | None, tick: int, restated: int) -> Iterator[ScoredChunk]:
         """New ticks of every account, and of an account whose windows changed every tick from the first that ends them.
 
         A changed window is of an open day, so that this goes back by the allowed lateness; longer only when a first
-        load or a reconciliation changes the past. From the tick on at which a gate moved (`gated`) all are scored.
+        load or a reconciliation changes the past. From the tick `restated` on all are scored.
         """
         first_ticks = self.state.arrays.first_day + 1
         starts = first_ticks.copy() if since is None else np.full(len(first_ticks), since + 1, dtype=np.int64)
         for row, day in mentions.items():
             starts[row] = min(int(starts[row]), day + 1)
-        if gated is not None:
-            starts = np.minimum(starts, gated)
-        starts = np.maximum(starts, first_ticks)
+        starts = np.maximum(np.minimum(starts, restated), first_ticks)
         rows = np.flatnonzero(starts <= tick)
         yield from self._score(rows, starts[rows], tick, live=False)
 
@@ -128,15 +138,16 @@ class PartitionScorer:
         """Scores each account from its own start to the last tick, in chunks of accounts with similar starts."""
         order = np.argsort(starts, kind="stable")
         rows, starts = rows[order], starts[order]
-        warm_up = self.model.trend.ticks
+        warm_up = self.model.warm_up_ticks + 1
         view = self.state.arrays.view()
+        circumstances = self.state.circumstances(live=live)
         done = 0
         while done < len(rows):
             first_tick = int(starts[done])
             size = max(1, CELLS_A_CHUNK // (last_tick - first_tick + warm_up))
             chunk, own = rows[done : done + size], starts[done : done + size]
-            days = view.select(chunk, first_tick - self.model.lookback_days, last_tick)
-            scores = score_ticks(self.model, days, first_tick, last_tick, self.state.gates)
+            days = view.select(chunk, earliest_day(self.model, circumstances, first_tick, last_tick), last_tick)
+            scores = score_ticks(self.model, days, first_tick, last_tick, circumstances)
             ticks = np.arange(first_tick, last_tick + 1, dtype=np.int64)
             yield ScoredChunk(live, chunk, scores, scores.exists & (ticks >= own[:, None]))
             done += size

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analytics.health.circumstances import Circumstances
 from analytics.health.gates import Gates, GateStep
 from analytics.health.model import HealthModel
 from schemas.topics import events_topic
@@ -42,6 +43,7 @@ class PartitionState:
     """Day values and progress of one partition, a pure function of the bundles applied, in whatever cuts they came."""
 
     def __init__(self, model: HealthModel) -> None:
+        self._metrics = {metric: events_topic(metric) for metric in sorted(model.summed | model.levels)}
         self.arrays = AccountArrays(model)
         self.gates = Gates()
         self.topics: dict[str, TopicProgress] = {}
@@ -59,6 +61,20 @@ class PartitionState:
         bounds = [topic.sealed_through for topic in self.topics.values()]
         known = [bound for bound in bounds if bound is not None]
         return min(known) if known and len(known) == len(bounds) else None
+
+    def circumstances(self, *, live: bool) -> Circumstances:
+        """What scores depend on besides the windows. A topic in its first load limits nothing."""
+        days = {
+            topic: day_of(progress.watermark)
+            for topic, progress in self.topics.items()
+            if progress.watermark is not None
+        }
+        complete = {metric: days[topic] for metric, topic in self._metrics.items() if topic in days}
+        return Circumstances(complete, live, self.gates)
+
+    def feeds_signals(self, topic: str) -> bool:
+        """Whether any signal's metric is of that topic."""
+        return topic in self._metrics.values()
 
     def progress(self, topic: str) -> TopicProgress:
         """Progress of a topic, none yet where it has not spoken."""

@@ -5,6 +5,7 @@ are integers of 10^-6 of the metric's unit: `windows[metric][day]`.
 """
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,10 @@ MICRO = 1_000_000
 
 Windows = dict[str, dict[int, int]]
 Model = dict[str, Any]
+Informed = Callable[[dict[str, Any], int], int]
+Weights = Callable[[dict[str, Any], int], int]
+
+STALENESS = {"limit_days": 1, "hold_days": 7, "decay_days": 21, "prior": 50}
 
 
 def first_day(windows: Windows) -> int | None:
@@ -20,59 +25,97 @@ def first_day(windows: Windows) -> int | None:
     return min((day for days in windows.values() for day in days), default=None)
 
 
-def score_at(model: Model, windows: Windows, tick: int) -> dict[str, Any] | None:
-    """Everything that Vitals publishes for a tick, as integers and floats; None where the account has no such tick."""
-    scored = without_trend(model, windows, tick)
-    if scored is None:
+def score_at(
+    model: Model, windows: Windows, tick: int, informed: Informed | None = None, weights: Weights | None = None
+) -> dict[str, Any] | None:
+    """Everything that Vitals publishes for a tick, as integers and floats; None where the account has no such tick.
+
+    informed: by signal and tick, the newest tick for which the signal's input is complete; by default all is.
+    weights: by signal and tick, the weight in the segment that the account is of then; by default the signal's own.
+    """
+    history = max(model["trend"]["recent_ticks"] + model["trend"]["earlier_ticks"], hysteresis_of(model)["ticks"])
+    rows = [sums_at(model, windows, at, informed, weights) for at in range(tick - history + 1, tick + 1)]
+    newest = rows[-1]
+    if newest is None:
         return None
-    scored["trend"] = trend_at(model, windows, tick)
-    return scored
+    newest["band"] = band_of(model, [None if row is None else row["score"] for row in rows])
+    newest["trend"] = trend_of(model, [None if row is None else row["score"] for row in rows])
+    return newest
 
 
-def without_trend(model: Model, windows: Windows, tick: int) -> dict[str, Any] | None:
-    """Score, band, coverage, contributions and signal values of a tick."""
+def sums_at(
+    model: Model, windows: Windows, tick: int, informed: Informed | None, weights: Weights | None
+) -> dict[str, Any] | None:
+    """Score, coverage, contributions and signal values of a tick."""
     first = first_day(windows)
     if first is None or tick <= first:
         return None
-    values = [signal_value(signal, windows, first, tick) for signal in model["signals"]]
-    weights = [signal["weight"] for signal in model["signals"]]
-    applicable = sum(weight for weight, value in zip(weights, values, strict=True) if value is not None)
+    values, points, statuses, own = [], [], [], []
+    for signal in model["signals"]:
+        weight = signal["weight"] if weights is None else weights(signal, tick)
+        at = tick if informed is None else informed(signal, tick)
+        value = signal_value(signal, windows, first, at) if at > first and weight > 0 else None
+        rule = STALENESS | model.get("staleness", {}) | signal.get("staleness", {})
+        if value is not None:
+            statuses.append("stale" if tick - at > rule["limit_days"] else "fresh")
+        else:
+            statuses.append("missing" if signal["null_policy"] == "missing" and weight > 0 else "not_applicable")
+        values.append(value)
+        points.append(None if value is None else held(curve_at(signal["curve"], value), tick - at, rule))
+        own.append(weight)
+    applicable = sum(weight for weight, value in zip(own, values, strict=True) if value is not None)
+    fresh = sum(weight for weight, status in zip(own, statuses, strict=True) if status == "fresh")
+    missing = sum(weight for weight, status in zip(own, statuses, strict=True) if status == "missing")
     contributions = [
-        None
-        if value is None
-        else math.floor(((float(signal["weight"]) * curve_at(signal["curve"], value)) * 1e6) / float(applicable))
-        for signal, value in zip(model["signals"], values, strict=True)
+        None if counted is None else math.floor(((float(weight) * counted) * 1e6) / float(applicable))
+        for weight, counted in zip(own, points, strict=True)
     ]
-    score = sum(part for part in contributions if part is not None) if applicable else None
     return {
         "tick": tick,
-        "score": score,
-        "band": band_of(model, score),
-        "coverage": applicable * MICRO // sum(weights),
+        "score": sum(part for part in contributions if part is not None) if applicable else None,
+        "coverage": fresh * MICRO // max(applicable + missing, 1),
         "contributions": contributions,
         "signal_values": values,
+        "statuses": statuses,
+        "adjustment": 0,
+        "segment": "everyone",
     }
 
 
-def band_of(model: Model, score: int | None) -> str:
-    """The first band, highest first, whose lower bound the score reaches."""
-    if score is not None:
-        for band in model["bands"]:
-            if Decimal(score) >= Decimal(str(band["from"])) * MICRO:
-                return str(band["name"])
-    return "unknown"
+def held(points: float, age: int, rule: dict[str, Any]) -> float:
+    """The points of a signal whose input was complete `age` days ago last."""
+    over = min(age - rule["hold_days"], rule["decay_days"])
+    if over <= 0:
+        return points
+    return points - (points - min(points, float(rule["prior"]))) * (float(over) / float(rule["decay_days"]))
 
 
-def trend_at(model: Model, windows: Windows, tick: int) -> str:
+def hysteresis_of(model: Model) -> dict[str, Any]:
+    return dict(model.get("hysteresis", {"points": 0, "ticks": 1}))
+
+
+def band_of(model: Model, scores: list[int | None]) -> str:
+    """The band at the last of some ticks: down at a bound, up only above the margin."""
+    if scores[-1] is None:
+        return "unknown"
+    rule = hysteresis_of(model)
+    bounds = [Decimal(str(band["from"])) * MICRO for band in model["bands"][:-1]]
+    margin = Decimal(str(rule["points"])) * MICRO
+    band = 0
+    for score in scores[-rule["ticks"] :]:
+        if score is not None:
+            worst = sum(score < bound + margin for bound in bounds)
+            band = min(max(band, sum(score < bound for bound in bounds)), worst)
+    return str(model["bands"][band]["name"])
+
+
+def trend_of(model: Model, history: list[int | None]) -> str:
     """Mean of the last ticks minus the mean of those before, floored integers, against the noise."""
     rule = model["trend"]
     recent_ticks, earlier_ticks = rule["recent_ticks"], rule["earlier_ticks"]
-    scores = []
-    for at in range(tick - recent_ticks - earlier_ticks + 1, tick + 1):
-        scored = without_trend(model, windows, at)
-        if scored is None or scored["score"] is None:
-            return "flat"
-        scores.append(scored["score"])
+    scores = [score for score in history[-(recent_ticks + earlier_ticks) :] if score is not None]
+    if len(scores) < recent_ticks + earlier_ticks:
+        return "flat"
     change = sum(scores[earlier_ticks:]) // recent_ticks - sum(scores[:earlier_ticks]) // earlier_ticks
     noise = Decimal(str(rule["noise_points"])) * MICRO
     return "up" if change > noise else "down" if change < -noise else "flat"

@@ -170,6 +170,6 @@ def run(scorer: PartitionScorer, bundles: Iterable[Bundle], published: Published
             if chunk is None:
                 published.add(bundle_record(scorer, 0, True, [], EPOCH))
             else:
-                for group in account_groups(chunk, scorer.state.arrays.account_ids):
+                for group in account_groups(chunk, scorer):
                     published.add(bundle_record(scorer, 0, chunk.live, group, EPOCH))
     return published

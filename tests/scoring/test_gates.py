@@ -1,4 +1,4 @@
-"""Gates of data quality: a failing check takes a metric's signals out, and rows are restated when a gate moves."""
+"""Gates of data quality: a failing check makes a metric's signals stale, and rows are restated when a gate moves."""
 
 import random
 from datetime import timedelta
@@ -70,12 +70,13 @@ def test_gates_follow_the_newest_step_of_the_greatest_version_in_any_order(told:
     assert gates.closed({"m"}, 0, 13).tolist() == expected
 
 
-def test_a_closed_gate_takes_the_signal_out_and_coverage_down_from_its_tick_until_it_opens() -> None:
+def test_a_closed_gate_holds_the_signal_and_takes_coverage_down_from_its_tick_until_it_opens() -> None:
     accounts = world(MODEL, 5, 4, DAYS)
     plain = run(scorer_of(MODEL), at_once(accounts, LAST), Published())
     scorer, published = scorer_of(MODEL), Published()
     run(scorer, [*at_once(accounts, LAST), told(gate(LAST - 20, True)), told(gate(LAST - 10, False))], published)
     weight = {index: MODEL.signals[index].weight for index in SEATS}
+    limit = MODEL.signals[SEATS[0]].staleness.limit_days
     gated = 0
     for (account_id, tick), row in published.history.items():
         before = plain.history[(account_id, tick)]
@@ -83,11 +84,16 @@ def test_a_closed_gate_takes_the_signal_out_and_coverage_down_from_its_tick_unti
             # Ticks after may have another trend, which looks back over the gated ones.
             assert {**row, "trend": ""} == {**before, "trend": ""}
             continue
-        applied = [index for index in SEATS if before["contributions"][index] is not None]
+        known = plain.history.get((account_id, LAST - 21))
+        applied = [index for index in SEATS if known and known["contributions"][index] is not None]
         gated += len(applied)
-        assert all(row["contributions"][index] is None for index in SEATS)
-        lost = sum(weight[index] for index in applied)
-        assert abs(before["coverage"] - row["coverage"] - lost * 1_000_000 / MODEL.total_weight) <= 1
+        for index in SEATS:
+            held = known["signal_values"][index] if known else None
+            assert row["signal_values"][index] == held, "the value of the last tick before the gate closed"
+        if tick - (LAST - 21) > limit:
+            assert {row["statuses"][index] for index in SEATS} <= {"stale", "missing"}
+            lost = sum(weight[index] for index in SEATS if before["contributions"][index] is not None)
+            assert abs(before["coverage"] - row["coverage"] - lost * 1_000_000 / MODEL.total_weight) <= 1
         assert sum(part for part in row["contributions"] if part is not None) == (row["score"] or 0)
     assert gated > 10, "this world must have something to gate"
     assert published.live.keys() == plain.live.keys()

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.loader import read_model
-from schemas.topics import EVENTS_TOPICS
+from schemas.topics import EVENTS_TOPICS, events_topic
+from streams.scoring.instants import day_of
 from streams.scoring.scorer import FIRST_LOAD_GRACE_SECONDS
 from streams.scoring.state import PartitionState
 from tests.analytics.health.test_scores import FORMULA
@@ -61,6 +62,41 @@ def test_many_small_bundles_give_what_one_load_gives(seed: int) -> None:
     gradually = everything(accounts, day_by_day(accounts, LAST - 120, LAST, seed))
     assert gradually.history == once.history
     assert gradually.live == once.live
+
+
+@settings(max_examples=12)
+@given(seed=seeds)
+def test_a_topic_that_falls_behind_is_held_and_restated_when_it_catches_up(seed: int) -> None:
+    accounts = world(MODEL, seed % 1000, 3, DAYS)
+    chance = random.Random(seed)
+    silent, days = chance.choice(EVENTS_TOPICS), chance.randrange(1, 30)
+    stream = day_by_day(accounts, LAST - 60, LAST, seed)
+    behind = [
+        each
+        for each in stream
+        if each["input_topic"] == silent and each["watermark"] and each["watermark"] > midnight(LAST - days)
+    ]
+    scorer, published = scorer_of(MODEL), Published()
+    delivered = [each for each in stream if each not in behind]
+    run(scorer, delivered, published)
+    reached = LAST - days - 1
+
+    def informed(signal: dict[str, Any], tick: int) -> int:
+        topics = {events_topic(term["metric"]) for term in (*signal["inputs"], *signal.get("denominator", ()))}
+        return min(tick, reached) if silent in topics else tick
+
+    known: World = {account_id: {} for account_id in accounts}
+    for each in delivered:
+        for account in each["accounts"]:
+            for value in account["values"]:
+                windows = known[account["account_id"]].setdefault(value["metric"], {})
+                windows[day_of(value["window_start"])] = int(value["value"] * 1_000_000)
+    for (account_id, tick), row in chance.sample(sorted(published.history.items()), 20):
+        assert row == FORMULA.score_at(MODEL.definition, known[account_id], tick, informed)
+    run(scorer, behind, published, first_offset=len(stream))
+    once = everything(accounts, at_once(accounts, LAST))
+    assert published.history == once.history
+    assert published.live == once.live
 
 
 @settings(max_examples=10)
@@ -286,7 +322,7 @@ def test_bundles_stay_small() -> None:
     for offset, each in enumerate(at_once(accounts, LAST)):
         for chunk in scorer.step(each, offset, 0.0):
             assert chunk is not None
-            for group in account_groups(chunk, scorer.state.arrays.account_ids):
+            for group in account_groups(chunk, scorer):
                 buffer = io.BytesIO()
                 record = bundle_record(scorer, 0, chunk.live, group, midnight(LAST))
                 fastavro.schemaless_writer(buffer, parsed_schema("HealthScoresBundle"), record)

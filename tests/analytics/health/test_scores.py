@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.health.day_values import ABSENT, NEVER, DayValues
 from analytics.health.model import HealthModel
-from analytics.health.scores import TRENDS, TickScores, score_ticks
+from analytics.health.scores import STATUSES, TRENDS, TickScores, score_ticks
 from models.loader import read_model
 from tests.analytics.health.worlds import day_values, random_windows
 
@@ -55,6 +55,9 @@ def row_of(scores: TickScores, row: int, tick: int, model: HealthModel = MODEL) 
             value if applicable else None
             for value, applicable in zip(scores.values[:, row, at].tolist(), applies, strict=True)
         ],
+        "statuses": [STATUSES[code] for code in scores.status[:, row, at].tolist()],
+        "adjustment": int(scores.adjustment[row, at]),
+        "segment": model.segment_names[scores.segment[row, at]],
     }
 
 
@@ -143,6 +146,9 @@ def test_a_silent_account_still_ticks_and_has_no_score_without_an_applicable_sig
         "coverage": 0,
         "contributions": [None] * len(MODEL.signals),
         "signal_values": [None] * len(MODEL.signals),
+        "statuses": ["missing"] * len(MODEL.signals),
+        "adjustment": 0,
+        "segment": "everyone",
     }
 
 
@@ -195,7 +201,7 @@ def test_a_band_includes_its_lower_bound() -> None:
         (bands["watch"] - 1, "at_risk"),
         (0, "at_risk"),
     ):
-        assert FORMULA.band_of(MODEL.definition, score) == expected
+        assert FORMULA.band_of(MODEL.definition, [score]) == expected
 
 
 def test_no_accounts_and_no_metrics_are_not_errors() -> None:
