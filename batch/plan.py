@@ -1,6 +1,6 @@
 """What the Spark job is told: the catalogue as SQL, where the events lie, and how their bytes are read.
 
-The job runs without Vitals' own packages (`batch/spark_job.py`), so everything that takes them happens here, and the
+The job runs without Vitals' own packages (`batch/rollup_job.py`), so everything that takes them happens here, and the
 plan goes to it as JSON.
 """
 

@@ -1,12 +1,11 @@
 """The catalogue over a topic range: from the user's words to a folder of Parquet."""
 
-import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from typing import cast
 
+from batch.out_folder import check_out, complete
 from batch.plan import RECORDS, Summary, rollup_plan
 from batch.spark_process import Spark
 from batch.topic_range import topic_ranges
@@ -34,15 +33,16 @@ def roll_up(
         RetriableError: the schema registry cannot be reached.
     """
     chosen = _topics(topics)
-    _check_out(out)
+    check_out(out)
     ranges = topic_ranges(settings, chosen, from_offsets, to_offsets)
     writers = Registry(settings.registry_url).versions(RECORDS)
     spark = Spark(master, memory)
     messages = sum(each.messages for each in ranges)
     sys.stderr.write(f"Spark reads {messages:,} messages of {', '.join(chosen)} …\n")
     began = time.monotonic()
-    with _complete(out) as folder:
-        summary = spark.run(rollup_plan(settings, ranges, writers, spark.session, folder))
+    with complete(out) as folder:
+        plan = rollup_plan(settings, ranges, writers, spark.session, folder)
+        summary = cast(Summary, spark.run("batch.rollup_job", plan))
     sys.stderr.write(f"Done in {time.monotonic() - began:.0f} s.\n")
     return summary
 
@@ -53,35 +53,3 @@ def _topics(named: Sequence[str]) -> list[str]:
     if strangers:
         raise UserError(f"No metric reads {', '.join(strangers)}: choose --topic from {', '.join(known)}.")
     return sorted(set(named)) or known
-
-
-def _is_local(out: str) -> bool:
-    """Whether the folder is a path and not an address of a store, such as s3a://bucket/folder."""
-    return "://" not in out
-
-
-def _check_out(out: str) -> None:
-    if not _is_local(out):
-        return  # Spark refuses one that exists
-    if Path(out).exists():
-        raise UserError(f"--out {out} exists already: name a folder that does not.")
-    try:
-        Path(out).absolute().parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written ({error.strerror}).") from error
-
-
-@contextmanager
-def _complete(out: str) -> Iterator[str]:
-    """Where to write what is to be at `out` once it is complete, and not before, nor after a failure."""
-    if not _is_local(out):
-        yield out
-        return
-    target = Path(out).absolute()
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
-    try:
-        yield str(unfinished)
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

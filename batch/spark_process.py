@@ -1,4 +1,4 @@
-"""Runs a plan on Spark: its environment, jars and JDK, and the process of `batch/spark_job.py`."""
+"""Runs a job on Spark: its environment, jars and JDK, and the process that is given the plan."""
 
 import json
 import os
@@ -9,15 +9,14 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from batch.jdk import find_jdk
-from batch.plan import Plan, Summary
+from batch.spark_archive import write_archive
 from vitals.engine_environment import engine_python
 from vitals.errors import UserError
 from vitals.jars import JarCache
 
-JOB = Path(__file__).with_name("spark_job.py")
 REQUIREMENTS = Path(__file__).parents[1] / "requirements" / "spark.txt"
 ENVIRONMENT_BYTES = 1_200_000_000
 
@@ -34,7 +33,7 @@ AVRO_LIMITS = " ".join(
 )
 
 SETTINGS = {
-    "spark.app.name": "vitals batch rollup",
+    "spark.app.name": "vitals batch",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
@@ -80,30 +79,35 @@ class Spark:
             "spark.jars": ",".join(str(jar) for jar in jars),
         }
 
-    def run(self, plan: Plan) -> Summary:
-        """Runs a plan to its end.
+    def run(self, job: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs a job of `batch.spark_archive` to its end and returns its summary.
 
         Raises:
             UserError: Spark failed; the message names its log.
         """
-        with tempfile.NamedTemporaryFile(prefix="vitals-spark-", suffix=".log") as log:
-            answer, status = self._execute(plan, log.fileno())
+        with (
+            tempfile.TemporaryDirectory(prefix="vitals-spark-") as folder,
+            tempfile.NamedTemporaryFile(prefix="vitals-spark-", suffix=".log") as log,
+        ):
+            archive = Path(folder) / "vitals.zip"
+            write_archive(archive)
+            answer, status = self._execute(archive, job, dict(plan) | {"code": str(archive)}, log.fileno())
             try:
-                outcome = json.loads(answer.splitlines()[-1])
+                outcome: dict[str, Any] = json.loads(answer.splitlines()[-1])
             except (IndexError, ValueError):
                 outcome = {"error": f"it ended with status {status}"}
             if "error" in outcome:
                 kept = shutil.copy(log.name, f"{log.name}.failed")
                 raise UserError(f"Spark failed: {outcome['error'].rstrip('.')}. Its log is {kept}.")
-        return cast(Summary, outcome)
+        return outcome
 
-    def _execute(self, plan: Plan, stderr: int) -> tuple[str, int]:
+    def _execute(self, archive: Path, job: str, plan: Mapping[str, Any], stderr: int) -> tuple[str, int]:
         """What the job printed, and its exit status. The plan goes through a pipe: it may hold Kafka's password."""
         # Another Spark's home, or Vitals' own packages, must not get in the way.
         environ = {name: text for name, text in os.environ.items() if name not in ("SPARK_HOME", "PYTHONPATH")}
         environ |= {"JAVA_HOME": str(self._java_home), "PYSPARK_PYTHON": str(self._python)}
         with subprocess.Popen(
-            [self._python, "-P", JOB],
+            [self._python, "-P", archive, job],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

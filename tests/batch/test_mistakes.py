@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from batch.cli import batch
 from batch.jdk import MODULE, find_jdk
 from batch.rollup import roll_up
+from batch.scores import score_history
 from batch.spark_process import Spark
 from batch.topic_range import parse_offsets
 from vitals import engine_environment
@@ -138,3 +139,8 @@ def test_an_environment_that_cannot_be_installed_is_one_sentence(tmp_path: Path,
         engine_python("Absent", tmp_path / "nowhere.txt", 1, tmp_path / "cache")
     with pytest.raises(UserError, match="Not enough disk space for installing Absent"):
         engine_python("Absent", requirements, sys.maxsize, tmp_path / "cache")
+
+
+def test_scores_of_no_values_are_refused_before_spark_starts(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no folder of Parquet"):
+        score_history(str(tmp_path), str(tmp_path / "out"))

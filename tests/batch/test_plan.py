@@ -8,6 +8,7 @@ import sqlglot
 from pydantic import SecretStr
 
 from batch.plan import rollup_plan, statements
+from batch.spark_archive import JOBS
 from batch.topic_range import TopicRange
 from metrics.catalogue import catalogue
 from vitals.kafka import java_connection
@@ -58,8 +59,9 @@ def test_java_clients_get_the_same_connection() -> None:
     assert set(java_connection(Settings())) == {"bootstrap.servers", "security.protocol"}
 
 
-def test_the_job_imports_nothing_of_vitals_at_run_time() -> None:
-    source = (Path(__file__).parents[2] / "batch" / "spark_job.py").read_text()
+@pytest.mark.parametrize("name", JOBS)
+def test_the_jobs_import_nothing_of_vitals_at_run_time(name: str) -> None:
+    source = (Path(__file__).parents[2] / "batch" / f"{name}.py").read_text()
     imported = [line for line in source.splitlines() if line.startswith(("import ", "from "))]
-    known = {"__future__", "json", "sys", "traceback", "functools", "typing", "py4j", "pyspark"}
-    assert {line.split()[1].partition(".")[0] for line in imported} <= known
+    standard = {"__future__", "collections", "functools", "importlib", "json", "sys", "traceback", "typing"}
+    assert {line.split()[1].partition(".")[0] for line in imported} <= standard | {"py4j", "pyspark"}

@@ -1,17 +1,14 @@
-"""The Spark job: reads a plan (`batch/plan.py`) as JSON, writes every window's value as Parquet, prints a summary.
+"""The Spark job of the rollup: what a plan (`batch/plan.py`) says, every window's value as Parquet.
 
-Runs in Spark's own environment, where there is nothing of Vitals: only Spark and the standard library are imported.
+Runs in Spark's own environment, where only Spark, the standard library and `batch.spark_archive` are.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-import traceback
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812  # Spark's documentation calls it so
@@ -129,30 +126,3 @@ def run(plan: Plan) -> Summary:
     summary: Summary = {"topics": fates, "rows": spark.read.parquet(plan["out"]).count()}
     spark.stop()
     return summary
-
-
-def reason(error: Exception) -> str:
-    """One line that says what went wrong: of an error that Java raised, what it came from in the end."""
-    text = str(error)
-    if isinstance(error, Py4JJavaError):
-        cause = error.java_exception
-        while cause.getCause() is not None:
-            cause = cause.getCause()
-        text = str(cause.toString())
-    return (text.strip().splitlines() or [type(error).__name__])[0]
-
-
-def main() -> int:
-    """Exit status. The last line on standard output is the summary, or says what went wrong."""
-    try:
-        answer = json.dumps(run(json.load(sys.stdin)))
-    except Exception as error:  # noqa: BLE001  # Spark raises many kinds; its log, which this goes to, has the rest
-        traceback.print_exc()
-        sys.stdout.write(json.dumps({"error": reason(error)}) + "\n")
-        return 1
-    sys.stdout.write(answer + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
