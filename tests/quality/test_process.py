@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from analytics.health.model import parse_model
 from embedded.endpoints import Endpoints
 from embedded.stack import Stack
 from schemas import bootstrap as topics_bootstrap
@@ -162,28 +163,35 @@ def assert_told(settings: Settings) -> None:
 
 
 def assert_gated(endpoints: Endpoints, finals: int) -> None:
-    """PostgreSQL has the final rows, and on the ticks of the bad days the signal of features applies to nobody."""
+    """PostgreSQL has the final rows, and on the ticks of the bad days everybody's signal of features is held."""
     with psycopg.connect(endpoints.postgres_dsn, autocommit=True) as connection:
 
         def count(query: str) -> int:
             return int(connection.execute(query).fetchone()[0])
 
         until(lambda: count("select count(*) from quality_results where final") == finals, "the sink has all results")
-        [signals] = connection.execute("select definition -> 'signals' from health_models").fetchone() or [[]]
-        place = 1 + [signal["name"] for signal in signals].index("feature_breadth")
+        model = parse_model(connection.execute("select definition from health_models").fetchone()[0])
+        place, signal = next(
+            (place, signal) for place, signal in enumerate(model.signals, 1) if signal.name == "feature_breadth"
+        )
+        gated = {day + 1 for day in BAD}
+        held_at = {tick: max(set(range(90, tick + 1)) - gated) for tick in gated}
         rows = f"""
             select (extract(epoch from tick - '{START.isoformat()}') / 86400)::int as tick,
-                   count(*) as accounts, count(contributions[{place}]) as applies, max(coverage) as coverage
+                   count(*), max(coverage), array_agg(signal_values[{place}] order by account_id)
               from health_scores group by tick"""
-        gated = {tick + 1 for tick in BAD}
 
         def as_expected() -> bool:
             ticks = {row[0]: row[1:] for row in connection.execute(rows).fetchall()}
+            if any(ticks.get(tick, (0,))[0] != 2 * PARTITIONS for tick in range(90, DAYS + 1)):
+                return False
+            full = ticks[BAD[0]][1]
             return all(
-                ticks.get(tick, (0, 0, 0))[:2] == (2 * PARTITIONS, 0 if tick in gated else 2 * PARTITIONS)
-                for tick in range(90, DAYS + 1)
+                ticks[tick][2] == ticks[held][2]
+                and ticks[tick][1]
+                == full - (signal.weight * 10_000 if tick - held > signal.staleness.limit_days else 0)
+                for tick, held in held_at.items()
             )
 
-        until(as_expected, "exactly the ticks of the bad days are without the signal")
-        coverage = {row[0]: row[3] for row in connection.execute(rows).fetchall()}
-        assert {coverage[tick] for tick in gated} == {coverage[BAD[0]] - 100_000}, "its weight is 10 of 100"
+        until(as_expected, "the ticks of the bad days hold the signal, and coverage falls once that is stale")
+        assert any(tick - held > signal.staleness.limit_days for tick, held in held_at.items()), "none is stale"
