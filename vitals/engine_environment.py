@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vitals.cache import cache_folder
 from vitals.disk import require_free_space
 from vitals.errors import UserError
-from vitals.jars import cache_folder
 
 COMPLETE = "complete"
 """A file with this name is the last thing an installation writes."""

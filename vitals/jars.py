@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import platformdirs
 import requests
 from jgo.maven import MavenContext, PythonResolver
 
+from vitals.cache import cache_folder
 from vitals.disk import require_free_space
 from vitals.download_progress import CancellableProgress, DownloadProgress, download_progress
 from vitals.errors import UserError, VitalsError
@@ -80,12 +80,6 @@ def write_lock(groups: Mapping[str, Sequence[LockedJar]], path: Path = LOCK_FILE
     """Writes the pinned files, sorted, so that a new lock differs from the old one only where a pin differs."""
     document = {"groups": {name: [asdict(jar) for jar in sorted(jars)] for name, jars in sorted(groups.items())}}
     path.write_text(json.dumps(document, indent=1) + "\n")
-
-
-def cache_folder() -> Path:
-    """Where this user's downloads are kept."""
-    forced = os.environ.get("VITALS_CACHE_DIR")
-    return Path(forced).absolute() if forced else Path(platformdirs.user_cache_dir("vitals"))
 
 
 def maven_context(repository: Path, progress: DownloadProgress | None = None) -> MavenContext:
