@@ -106,7 +106,8 @@ def run(task: Task) -> str:
     mase = " | ".join(f"{np.mean(errors[name]):.3f}" for name in ("combined", "seasonal_naive", "ets", "theta"))
     cover = " | ".join(f"{100 * np.mean(inside[level]):.1f}%" for level in LEVELS)
     count = len(task.series) * task.origins
-    return f"| {task.name} | {len(task.series)} x {task.origins} | {task.horizon} | {mase} | {cover} | {seconds / count:.2f} |"
+    sizes = f"{len(task.series)} x {task.origins} | {task.horizon}"
+    return f"| {task.name} | {sizes} | {mase} | {cover} | {seconds / count:.2f} |"
 
 
 def main() -> None:

@@ -17,8 +17,6 @@ class Conformance:
         small_pages: constants (`module.NAME`) of page sizes, with values for which a small world takes many pages.
         environment: settings that make a small world take many pages, and that switch on what is off by default.
         waived: kinds of fault that the connector never meets, with the reason.
-        repeating: kinds of fault after which events go out again under the ids that they had, with the reason: the
-            rollup counts them as duplicates.
         throttle_status: status of the vendor's throttling answer.
     """
 
@@ -29,5 +27,4 @@ class Conformance:
     small_pages: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     waived: Mapping[str, str] = field(default_factory=dict)
-    repeating: Mapping[str, str] = field(default_factory=dict)
     throttle_status: int = 429

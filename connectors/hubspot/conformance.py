@@ -21,7 +21,6 @@ CONFORMANCE = Conformance(
         "connectors.hubspot.client.SEARCH_OBJECTS": 5,
         "connectors.hubspot.client.BATCH_OBJECTS": 3,
     },
-    repeating={"cursor_expired": "a list whose place is lost begins again; ids older than the overlap are not kept"},
     waived={
         "partial_batch": "a first load reads no batch; tests/connectors/test_hubspot_webhook.py orders it",
         "search_lag": "a first load lists and does not search; tests/connectors/test_hubspot_walk.py orders it",

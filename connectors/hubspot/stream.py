@@ -51,8 +51,9 @@ class WalkedObject:
 class ObjectStream(Stream):
     """`hubspot.companies`, `hubspot.deals` or `hubspot.tickets`.
 
-    Entries: `scan` (a list under way), `walk` (a search under way), `since` (what is promised), `archived_since` (when
-    archived objects were last read), `company/<id>`, `merged/<id>`, `closed/<id>` (see the mapping).
+    Entries: `scan` (a list under way, see `place_after`), `walk` (a search under way), `since` (what is promised),
+    `archived_since` (when archived objects were last read), `company/<id>`, `merged/<id>`, `closed/<id>` (see the
+    mapping).
     """
 
     source = "hubspot"
@@ -130,15 +131,20 @@ class ObjectStream(Stream):
             )
         except CursorRefusedError as error:
             log.warning("hubspot_cursor_refused", stream=self.name, reason=str(error))
-            return Page((), {"scan": {**scan, "after": None}}, complete, more=True)
+            return Page((), {"scan": scan_again(scan)}, complete, more=True)
         began = scan.get("began") or iso(page.at)
-        records = [one for one in page.records if _untold(one, state)] if archived else page.records
+        place = place_after(scan, page.records)
+        told = scan.get("told", 0)
+        records = [one for one in page.records if (number := _number(one)) is None or number > told]
+        if archived:
+            records = [one for one in records if _untold(one, state)]
         objects, read = self._objects(records), scan.get("read", 0) + len(page.records)
-        if page.after is not None or not archived:
+        if page.after is not None:
+            following = {"archived": archived, "began": began, "read": read, "after": page.after}
+            return Page(objects, {"scan": following | place}, complete, more=True)
+        if not archived:
             # Behind the last object come the archived ones.
-            following = {"archived": archived or page.after is None, "began": began, "read": read}
-            after = {} if page.after is None else {"after": page.after}
-            return Page(objects, {"scan": following | after}, complete, more=True)
+            return Page(objects, {"scan": {"archived": True, "began": began, "read": read}}, complete, more=True)
         ended: dict[str, Any] = {"scan": None, "archived_since": began}
         if complete is None:
             complete = iso_instant(began, "began") - LAG
@@ -186,6 +192,30 @@ class ObjectStream(Stream):
             # An id that HubSpot does not tell is not asked for again and again.
             self._owners = {owner: "", **self._owners, **self._client.owners()}
         return {**record, "owner": self._owners.get(owner) if owner else None}
+
+
+def place_after(scan: dict[str, Any], records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a scan notes behind a page: `told`, up to which id it need not tell again, and `highest`, the highest id so
+    far while no page went back behind the one before (HubSpot does not promise that), else null.
+    """
+    highest, numbers = scan.get("highest", 0), [_number(one) for one in records]
+    if highest is None or any(number is None or number < highest for number in numbers):
+        return {"highest": None, "told": scan.get("told", 0)}
+    return {"highest": max([highest, *filter(None, numbers)]), "told": scan.get("told", 0)}
+
+
+def scan_again(scan: dict[str, Any]) -> dict[str, Any]:
+    """A scan whose place the vendor has forgotten begins again, and passes over what it has told. What has changed
+    there since it began, the search that follows finds.
+    """
+    told = max(scan.get("told", 0), scan.get("highest") or 0)
+    return {name: scan[name] for name in ("archived", "began") if name in scan} | {"told": told, "highest": 0}
+
+
+def _number(record: dict[str, Any]) -> int | None:
+    """The object's id as a number; None where it is none, which the mapping will tell."""
+    text = str(record.get("id"))
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def link_properties(crm_id_property: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from connectors.fields import iso
 from connectors.hubspot import simulator
 from connectors.hubspot.simulated_ids import company_id
-from connectors.hubspot.stream import LAG
+from connectors.hubspot.stream import LAG, place_after, scan_again
 from connectors.simulation.calendar import DAY
 from connectors.simulation.faults import Fault
 from connectors.simulation.injection import Injection
@@ -326,3 +327,20 @@ def _merge(stage: Stage, winner: int, loser: int) -> None:
         )
     )
     assert answer.status_code == 200
+
+
+def listed(*ids: object) -> list[dict[str, object]]:
+    return [{"id": one} for one in ids]
+
+
+def test_a_list_that_begins_again_passes_over_what_it_told_as_long_as_ids_only_rose() -> None:
+    scan: dict[str, Any] = {"archived": False, "began": "x", "read": 5}
+    scan |= place_after(scan, listed("3", "1", "7"))
+    scan |= place_after(scan, listed("7", "9", "8"))
+    assert scan_again(scan) == {"archived": False, "began": "x", "told": 9, "highest": 0}
+    again = scan_again(scan) | place_after(scan_again(scan), listed("1", "3"))
+    assert scan_again(again)["told"] == 9, "and once more, before it came so far again"
+    fallen = scan | place_after(scan, listed("4"))
+    fallen |= place_after(fallen, listed("20"))
+    assert scan_again(fallen)["told"] == 0, "an order that nobody promised was not kept: all is told again"
+    assert place_after({}, listed("x"))["highest"] is None
