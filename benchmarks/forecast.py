@@ -62,12 +62,12 @@ def usage(accounts: int) -> list[Floats]:
 def world(accounts: int) -> Iterator[tuple[Floats, Floats]]:
     """Daily events and weekly tickets of each account of a generated world."""
     made = generated.Generator(5, accounts, history_days=365, arrivals=False).world()
-    days: dict[str, Counter[int]] = defaultdict(Counter)
-    tickets: dict[str, Counter[int]] = defaultdict(Counter)
-    for event in made.usage:
-        days[str(event.account)][event.at // 86_400] += 1
-    for ticket in made.tickets:
-        tickets[str(ticket.account)][ticket.opened_at // 86_400 // 7] += 1
+    days: dict[int, Counter[int]] = defaultdict(Counter)
+    tickets: dict[int, Counter[int]] = defaultdict(Counter)
+    for account, at in zip(made.events.company.tolist(), made.events.event_time.tolist(), strict=True):
+        days[account][at // 86_400] += 1
+    for account, at in zip(made.tickets.account.tolist(), made.tickets.opened_at.tolist(), strict=True):
+        tickets[account][at // 86_400 // 7] += 1
     last = max(max(each) for each in days.values())
     for account, counted in days.items():
         first = min(counted)
