@@ -84,17 +84,25 @@ class CredentialsError(RefusedError):
 
 
 class _AgainError(RetriableError):
-    """A request worth repeating after `retry_after_seconds`, or after a back-off."""
+    """A request worth repeating after `retry_after_seconds`, or a back-off. `unseen`: it may have been answered."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None, *, unseen: bool = False) -> None:
+        super().__init__(message, retry_after_seconds)
+        self.unseen = unseen
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request brought. `at` is the vendor's own time of the answer (its `Date` header)."""
+    """What a request brought. `at` is the vendor's own time of the answer (its `Date` header).
+
+    repeated: the request was sent before, and the vendor may have answered that one too.
+    """
 
     status: int
     body: Any
     headers: Mapping[str, str]
     at: datetime
+    repeated: bool = False
 
 
 def classify(response: httpx.Response) -> Verdict:
@@ -225,18 +233,21 @@ class VendorHttp:
         tolerate: Collection[int] = (),
     ) -> Answer:
         """As `get`, with any method and a body."""
-        renewed = False
+        renewed = unseen = False
         # A kind that is not there is a mistake, which would go unpaced in silence.
         paces = self._paces[pace] if pace and self._paces else ()
 
         def attempt() -> Answer:
-            nonlocal renewed
+            nonlocal renewed, unseen
             sent = self._authorization.header() if self._authorization else None
             request = self._client.build_request(
                 method, url, params=params, data=form, json=json, headers={"Authorization": sent} if sent else None
             )
             try:
-                return self._exchange(request, paces, read, tolerate)
+                return replace(self._exchange(request, paces, read, tolerate), repeated=unseen)
+            except (_AgainError, TruncatedBodyError) as error:
+                unseen = unseen or not isinstance(error, _AgainError) or error.unseen
+                raise
             except _RenewError as error:
                 if renewed or self._authorization is None or sent is None:
                     raise CredentialsError(f"{self.source} rejects the credentials: {error}", 401) from error
@@ -298,12 +309,12 @@ class VendorHttp:
         except httpx.UnsupportedProtocol as error:
             raise FatalError(f"{self.source}: {request.url} is not an http address.") from error
         except (httpx.TransportError, httpx.DecodingError, httpx.StreamError) as error:
-            raise _AgainError(f"{self.source}: {type(error).__name__}: {error}") from error
+            raise _AgainError(f"{self.source}: {type(error).__name__}: {error}", unseen=True) from error
         message = f"{self.source} answered {response.status_code} to {_bare(request.url)}: {_excerpt(response)}"
         if verdict.outcome is Outcome.RENEW:
             raise _RenewError(message)
         if verdict.outcome is Outcome.AGAIN:
-            raise _AgainError(message, verdict.wait)
+            raise _AgainError(message, verdict.wait, unseen=response.status_code >= 500)
         raise RefusedError(message, response.status_code)
 
     def _send(self, request: httpx.Request, paces: Sequence[Pace]) -> tuple[Verdict, httpx.Response]:

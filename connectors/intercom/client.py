@@ -39,11 +39,12 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class ScrollPage:
-    """Part of all companies; without any it is the end."""
+    """Part of all companies; without any it is the end. `repeated`: the part before may have been answered unseen."""
 
     companies: Sequence[dict[str, Any]]
     scroll: str | None
     at: datetime
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class IntercomClient:
         if answer.status != 200:
             raise (ScrollTakenError if scroll is None else ScrollLostError)(_reason(answer))
         body = _object(answer.body, "data")
-        return ScrollPage(body["data"], body.get("scroll_param"), answer.at)
+        return ScrollPage(body["data"], body.get("scroll_param"), answer.at, answer.repeated)
 
     def company(self, company_id: str) -> dict[str, Any] | None:
         """One company by Intercom's id, None where there is none."""

@@ -29,6 +29,7 @@ from connectors.intercom.contact_days import searched_after
 from connectors.intercom.mapping import COMPANY, CONTACT, CONVERSATION, MARGIN, RECENT, map_object
 from connectors.intercom.notifications import notified_objects
 from connectors.promises import Read, add_read, record
+from vitals.errors import RetriableError
 
 log = structlog.get_logger()
 
@@ -103,6 +104,8 @@ class ConversationStream(Stream):
     def __init__(self, client: IntercomClient) -> None:
         self._client = client
         self._scrolled: set[str] | None = None
+        # Whether nobody can have missed a part of the open scroll: the vendor keeps its place, and tells none twice.
+        self._whole = False
         self._absent: set[str] = set()
         self._first_read: int | None = None
 
@@ -171,9 +174,12 @@ class ConversationStream(Stream):
             workspace = self._client.workspace()
             began = int(workspace.at.timestamp())
             walk = replace(walk, timezone=workspace.timezone, at=began, scroll_began=began)
-            self._scrolled = set()
+            self._scrolled, self._whole = set(), True
         try:
             page = self._client.companies(walk.scroll)
+        except RetriableError:
+            self._whole = False
+            raise
         except ScrollTakenError as error:
             # Not worth waiting for: whichever company is needed is asked for by itself.
             log.warning("intercom_scroll_taken", reason=str(error))
@@ -183,10 +189,15 @@ class ConversationStream(Stream):
             lost = replace(walk, scroll=None, scrolls_lost=walk.scrolls_lost + 1)
             return [], lost if lost.scrolls_lost < _SCROLLS_LOST_MOST else _without_scroll(lost)
         walk = replace(walk, at=int(page.at.timestamp()), scroll=page.scroll)
+        self._whole = self._whole and not page.repeated
         if page.companies:
             if self._scrolled is not None:
                 self._scrolled.update(str(one.get("id")) for one in page.companies)
             return [_object(COMPANY, one) for one in page.companies if _claims_anew(one, state)], walk
+        if not self._whole and walk.scrolls_lost + 1 < _SCROLLS_LOST_MOST:
+            # What it did not show is not gone, only missed.
+            log.info("intercom_scroll_incomplete", reason="a part of it may have been answered unseen")
+            return [], replace(walk, scroll=None, scrolls_lost=walk.scrolls_lost + 1)
         due = walk.scroll_began + int(COMPANIES_EVERY.total_seconds())
         ended = replace(walk, phase=CONTACTS, scroll=None, scrolls_lost=0, companies_due=due)
         return self._vanished(state, walk.at), ended

@@ -94,6 +94,27 @@ def test_a_scroll_that_expires_between_two_processes_begins_again(
     assert count(followed.events)["support.ticket_opened"] == 1
 
 
+@pytest.mark.parametrize("kind", ["truncate", "corrupt", "drop", None])
+def test_a_part_of_the_scroll_that_nobody_saw_is_read_in_a_scroll_of_its_own(
+    world: World, stage_of: StageOf, monkeypatch: pytest.MonkeyPatch, kind: str | None
+) -> None:
+    """The vendor keeps the place: what was answered once, to whomever, is not answered again."""
+    monkeypatch.setattr("connectors.intercom.simulator.SCROLL_PAGE", 15)
+    stage = stage_of(with_tickets(world, [(START - HOUR, 60)]), START)
+    followed = Followed(stage.streams("intercom")[STREAM])
+    followed.page()
+    if kind is None:
+        # A process that was killed between the answer and its commit.
+        stream = followed.stream
+        stream.fetch(followed.state)
+        followed.restart(stage.streams("intercom")[STREAM])
+    else:
+        stage.simulation.faults.order(Fault("intercom", kind, path="/companies/scroll"))
+    followed.catch_up()
+    companies = [one.source_id for one in followed.objects if one.object_type == COMPANY]
+    assert sorted(companies) == sorted(company_id(account.external_id) for account in world.accounts)
+
+
 def test_a_company_and_a_contact_younger_than_the_last_look_are_asked_for(world: World, stage_of: StageOf) -> None:
     young = replace(world.accounts[0], created_at=START + 50, changes=())
     changed = with_tickets(replace(world, accounts=(young, *world.accounts[1:])), [(START + 60, NEVER)])
