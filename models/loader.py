@@ -17,7 +17,8 @@ MODELS = Path(__file__).parent / "health"
 
 
 @cache
-def _validator() -> Draft202012Validator:
+def validator() -> Draft202012Validator:
+    """Checks definitions against `health.schema.json`."""
     schema = json.loads((resources.files("models") / "health.schema.json").read_text())
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
@@ -58,7 +59,7 @@ def model_of(definition: Any, source: str) -> HealthModel:
         UserError: it is not a valid model.
     """
     # Settings of another comparison come last: a misspelt comparison causes them.
-    errors = sorted(_validator().iter_errors(definition), key=lambda error: "propertyNames" in error.schema_path)
+    errors = sorted(validator().iter_errors(definition), key=lambda error: "propertyNames" in error.schema_path)
     for error in errors:
         misplaced = f"{error.instance} does not belong to this comparison"
         reason = misplaced if "propertyNames" in error.schema_path else error.message

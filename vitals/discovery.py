@@ -11,6 +11,7 @@ TOP_LEVEL_PACKAGES = (
     "schemas",
     "connectors",
     "metrics",
+    "models",
     "streams",
     "sinks",
     "api",

@@ -15,6 +15,9 @@ ONE_SIGMA = 68.26894921370859
 """The level of an interval that is one standard deviation wide on each side."""
 
 MULTIPLE_SEASONS_CYCLES = 2
+SPARSE = 0.3
+"""Share of zeros from which a series is thin."""
+
 LONGEST_HISTORY = 3_000
 """Newest values that models look at: what is older says little about the next ones, and costs time."""
 
@@ -37,7 +40,6 @@ def candidates(values: Floats, seasons: Sequence[int], effort: Effort) -> list[C
         CrostonSBA,
         DynamicOptimizedTheta,
         HistoricAverage,
-        SeasonalNaive,
     )
 
     count = len(values)
@@ -47,7 +49,9 @@ def candidates(values: Floats, seasons: Sequence[int], effort: Effort) -> list[C
     if count < 5 or np.ptp(values) == 0:
         return [naive]
     made = [naive, Candidate("theta", _fitted(lambda: DynamicOptimizedTheta(season_length=main)))]
-    if (values == 0).mean() > 0.4:
+    if (values == 0).mean() > SPARSE:
+        # Where most steps have nothing, nothing is the likeliest: the mean absolute error is least at the median.
+        made.append(Candidate("median", _median))
         made.append(Candidate("average", _fitted(HistoricAverage)))
         made.append(Candidate("croston", _mean_only(CrostonSBA)))
     if len(known) > 1:
@@ -66,7 +70,6 @@ def candidates(values: Floats, seasons: Sequence[int], effort: Effort) -> list[C
         made.append(Candidate("mstl_ets", _fitted(lambda: MSTL([main], trend_forecaster=AutoETS(model="ZZN")))))
     if effort == "thorough":
         made.append(Candidate("arima", _fitted(lambda: AutoARIMA(season_length=main if main <= 24 else 1))))
-    del SeasonalNaive
     return made
 
 
@@ -103,6 +106,12 @@ def _mean_only(make: Callable[[], Any]) -> Callable[[Floats, int], tuple[Floats,
         return mean, np.full(horizon, float(np.std(values)))
 
     return forecast
+
+
+def _median(values: Floats, horizon: int) -> tuple[Floats, Floats]:
+    """The median of the newest values, for long enough to hold a few that are not 0."""
+    newest = values[-max(24, 2 * horizon) :]
+    return np.full(horizon, float(np.median(newest))), np.full(horizon, float(np.std(newest)))
 
 
 def _seasonal_naive(season: int) -> Callable[[Floats, int], tuple[Floats, Floats]]:

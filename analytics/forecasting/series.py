@@ -175,11 +175,11 @@ def _backtest(
 
 
 def _weights(names: Sequence[str], mase: Mapping[str, float]) -> dict[str, float]:
-    """By inverse squared error, halfway to equal ones; a model that is half again as bad as the best has none."""
+    """By inverse squared error, a third of the way to equal ones; models a third worse than the best have none."""
     best = min(mase[name] for name in names)
-    kept = [name for name in names if mase[name] <= 1.5 * best + 1e-12]
+    kept = [name for name in names if mase[name] <= 1.33 * best + 1e-12]
     inverse = np.array([1.0 / (mase[name] + 0.05 * best + 1e-12) ** 2 for name in kept])
-    shares = 0.5 * inverse / inverse.sum() + 0.5 / len(kept)
+    shares = 0.67 * inverse / inverse.sum() + 0.33 / len(kept)
     return dict.fromkeys(names, 0.0) | dict(zip(kept, shares.tolist(), strict=True))
 
 

@@ -39,7 +39,7 @@ def scored_table(model: HealthModel, windows: pa.Table, last_tick: int) -> pa.Ta
     accounts = pc.unique(windows["account_id"])
     metrics = pc.unique(windows["metric"])
     days = day_values(
-        model,
+        [model],
         len(accounts),
         pc.index_in(windows["account_id"], accounts).to_numpy().astype(np.int64),
         metrics.to_pylist(),

@@ -10,7 +10,7 @@ from analytics.health.model import HealthModel
 
 
 def day_values(
-    model: HealthModel,
+    models: Sequence[HealthModel],
     accounts: int,
     rows: Ints,
     metrics: Sequence[str],
@@ -22,15 +22,18 @@ def day_values(
 
     accounts: how many there are. Of each of `w` windows, in any order and each window once: `rows` its account's row,
     `codes` the place of its metric in `metrics`, `days` its day, `values` its value in 10^-6 units.
-    Of metrics that the model does not read only the day counts, because an account's ticks start with its first window.
+    Of metrics that no model reads only the day counts, because an account's ticks start with its first window.
     """
     origin = int(days.min()) if len(days) else 0
     columns = int(days.max()) + 1 - origin if len(days) else 0
     first_day = np.full(accounts, NEVER, dtype=np.int64)
     np.minimum.at(first_day, rows, days)
-    absent = dict.fromkeys(model.summed, 0) | dict.fromkeys(model.levels, ABSENT)
+    summed = sorted(frozenset().union(*(model.summed for model in models)))
+    levels = sorted(frozenset().union(*(model.levels for model in models)))
+    absent = dict.fromkeys(summed, 0) | dict.fromkeys(levels, ABSENT)
     arrays = {metric: np.full((accounts, columns), fill, dtype=np.int64) for metric, fill in absent.items()}
-    first_seen = {metric: np.full(accounts, NEVER, dtype=np.int64) for metric in model.first_seen}
+    gates = frozenset().union(*(model.first_seen for model in models))
+    first_seen = {metric: np.full(accounts, NEVER, dtype=np.int64) for metric in gates}
     for code, metric in enumerate(metrics):
         own = codes == code
         if metric in arrays:
@@ -40,7 +43,7 @@ def day_values(
     return DayValues(
         origin,
         first_day,
-        {metric: arrays[metric] for metric in sorted(model.summed)},
-        {metric: arrays[metric] for metric in sorted(model.levels)},
+        {metric: arrays[metric] for metric in summed},
+        {metric: arrays[metric] for metric in levels},
         first_seen,
     )

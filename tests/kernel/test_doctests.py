@@ -14,7 +14,7 @@ NOT_IMPORTED = ("__main__", "migrations", "rollup_job", "scores_job", "spark_mai
 
 def modules() -> list[str]:
     names = []
-    for package in (*TOP_LEVEL_PACKAGES, "analytics", "models"):
+    for package in (*TOP_LEVEL_PACKAGES, "analytics"):
         try:
             root = importlib.import_module(package)
         except ModuleNotFoundError:
