@@ -37,7 +37,7 @@ def test_every_model_that_comes_with_vitals_is_valid() -> None:
     [
         ("    weight: 25", "    wieght: 25", "$.signals[0]", "did you mean weight?"),
         ("    weight: 25", "    weight: many", "$.signals[0].weight", "'many' is not of type 'integer'"),
-        ("comparison: ratio_to_baseline", "comparison: ratio_to_base", "$.signals[0].comparison", "mean ratio_to_baseline?"),
+        ("comparison: ratio_to_baseline", "comparison: ratio_to_base", "$.signals[0].comparison", "mean ratio_to"),
         ("metric: product.events}", "metric: product.event}", "$.signals[0].inputs[0].metric", "mean product.events?"),
         ("group: usage", "group: useage", "$.signals[0]", "group useage is not one of"),
         ("curve: [[0, 0], [0.5, 40]", "curve: [[0, 0], [0, 40]", "$.signals[0]", "the curve's values must rise"),

@@ -1,0 +1,1 @@
+"""Trends: slopes with their noise, change points, drill-down, and an account against its cohort."""
