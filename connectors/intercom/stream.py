@@ -40,7 +40,8 @@ COMPANIES_EVERY = timedelta(hours=1)
 """Time between two scrolls through all companies. One that is not known meanwhile is asked for by itself."""
 
 _SCROLL_LATER_SECONDS = 60
-_SCROLLS_LOST_MOST = 3
+_SCROLLS_LOST_MOST = 6
+_CLOSING_SCROLLS_MOST = 5
 # Requests of one fetch that bring nothing new, before the place is written down and a stop is noticed.
 _QUIET_REQUESTS = 20
 _REMEMBERED_ABSENT = 100_000
@@ -54,7 +55,8 @@ class Walk:
     """The stream's entry `walk`; times are the vendor's epoch seconds.
 
     `phase` is what is read now, `at` the vendor's time of the newest answer. Companies: `scroll` is the open scroll,
-    `scroll_began` its begin, `scrolls_lost` how many broke in a row, `companies_due` when the next is. Contacts:
+    `scroll_began` its begin, `scrolls_lost` how many broke in a row, `companies_due` when the next is, `scrolled` is
+    true once one was read whole, `closing` how often that was tried at the end of the first load. Contacts:
     `contacts_at` is when the last look at them began, `contacts_began` when the one under way did, `contacts_after` its
     place. Conversations: updated from `begin` to `until`, `after` is the place in the search, `position` the newest
     change read, `reads` this walk's pages (see `connectors.promises`), and `tail` what it met of its newest minutes
@@ -68,6 +70,8 @@ class Walk:
     scroll_began: int = 0
     scrolls_lost: int = 0
     companies_due: int = 0
+    scrolled: bool = False
+    closing: int = 0
     contacts_at: int = 0
     contacts_began: int = 0
     contacts_after: str | None = None
@@ -115,6 +119,8 @@ class ConversationStream(Stream):
         for _ in range(_QUIET_REQUESTS):
             if walk.phase == CONVERSATIONS:
                 return self._conversations(walk, state)
+            if walk.closing and walk.phase == CONTACTS:
+                return self._closed(walk, state)
             step = self._companies if walk.phase == COMPANIES else self._contacts
             objects, walk = step(walk, state)
             if objects:
@@ -200,6 +206,7 @@ class ConversationStream(Stream):
             return [], replace(walk, scroll=None, scrolls_lost=walk.scrolls_lost + 1)
         due = walk.scroll_began + int(COMPANIES_EVERY.total_seconds())
         ended = replace(walk, phase=CONTACTS, scroll=None, scrolls_lost=0, companies_due=due)
+        ended = replace(ended, scrolled=walk.scrolled or self._whole)
         return self._vanished(state, walk.at), ended
 
     def _vanished(self, state: State, at: int) -> list[RawObject]:
@@ -280,10 +287,28 @@ class ConversationStream(Stream):
             read = min(datetime.fromtimestamp(max(position - 1, 0), UTC), through)
             walk = replace(walk, reads=add_read(walk.reads, found.at, read))
             return Page(objects, {"walk": walk.json()}, complete, more=True)
+        walk = replace(walk, reads=add_read(walk.reads, found.at, through))
+        if complete is None and not walk.scrolled:
+            # Nothing is promised before every company was read, or others have held the scroll for too long.
+            closing = replace(walk, phase=COMPANIES, companies_due=0, closing=1)
+            return Page(objects, {"walk": closing.json()}, None, more=True)
+        return self._promised(walk, objects, state)
+
+    def _closed(self, walk: Walk, state: State) -> Page:
+        """The end of a first load that had to read the companies again; it tries that some times."""
+        if walk.scrolled or walk.closing >= _CLOSING_SCROLLS_MOST:
+            return self._promised(replace(walk, closing=0), (), state)
+        again = replace(walk, phase=COMPANIES, companies_due=0, closing=walk.closing + 1)
+        return Page((), {"walk": again.json()}, None, more=True)
+
+    def _promised(self, walk: Walk, objects: Sequence[RawObject], state: State) -> Page:
+        """The end of a walk: what it has read completely."""
+        complete = since(state)
+        through = datetime.fromtimestamp(walk.until, UTC) - INDEX_LAG
         through = max(through, complete or through)
         updates: dict[str, Any] = {
             "since": iso(through),
-            "walked": record(state, through, found.at, add_read(walk.reads, found.at, through)),
+            "walked": record(state, through, datetime.fromtimestamp(walk.at, UTC), walk.reads),
             "walk": replace(walk, phase=COMPANIES, position=0, reads=(), tail=None).json(),
         }
         if walk.tail != state.get(RECENT):
