@@ -1,4 +1,4 @@
-"""One connector as a process against one simulator as a process: all faults at once, and kills in mid-load."""
+"""Connectors as a process against simulators as a process: all faults at once, and kills in mid-load."""
 
 import os
 import random
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,22 +91,24 @@ class Brought:
 
 @dataclass
 class Endured:
-    """A disturbed load, and the same load without any disturbance."""
+    """A disturbed load by vendor, and the same load without any disturbance. `struck`: faults by vendor and kind."""
 
-    brought: Brought
-    expected: Brought
+    brought: dict[str, Brought]
+    expected: dict[str, Brought]
     kills: int
-    struck: Counter[str]
+    struck: Counter[tuple[str, str]]
     seconds: float
 
 
-def endure(vendor: str, load: Load, folder: Path, *, kills: int, stop_after_seconds: float = 900.0) -> Endured:
-    """Loads a vendor through faults and kills, on a broker of its own."""
+def endure(
+    vendors: Sequence[str], load: Load, folder: Path, *, kills: int, stop_after_seconds: float = 900.0
+) -> Endured:
+    """Loads vendors together through faults and kills, on a broker of their own."""
     folder.mkdir(parents=True, exist_ok=True)
     stack = Stack(folder / "stack")
     with stack.infrastructure(("kafka", "registry")) as endpoints:
         port = _free_port()
-        names = [vendor] if load.identities is None else [load.identities, vendor]
+        names = list(vendors) if load.identities in (None, *vendors) else [str(load.identities), *vendors]
         settings = settings_for(
             endpoints, folder / "state", simulator_url=f"http://127.0.0.1:{port}", connectors=",".join(names)
         )
@@ -126,30 +128,33 @@ def endure(vendor: str, load: Load, folder: Path, *, kills: int, stop_after_seco
         ) as simulator:
             _wait_for(f"http://127.0.0.1:{port}/healthz", simulator)
             began = time.monotonic()
-            struck, killed = _disturbed(vendor, names, settings, environment, folder, kills, stop_after_seconds)
+            struck, killed = _disturbed(vendors, names, settings, environment, folder, kills, stop_after_seconds)
             seconds = time.monotonic() - began
-        return Endured(brought(settings, vendor), expected(vendor, world, load), killed, struck, seconds)
+        return Endured(
+            {vendor: brought(settings, vendor) for vendor in vendors},
+            {vendor: expected(vendor, world, names) for vendor in vendors},
+            killed,
+            struck,
+            seconds,
+        )
 
 
 def _disturbed(
-    vendor: str,
+    vendors: Sequence[str],
     names: list[str],
     settings: Settings,
     environment: dict[str, str],
     folder: Path,
     kills: int,
     stop_after_seconds: float,
-) -> tuple[Counter[str], int]:
-    """Runs the connectors until every stream of the vendor has promised something; faults struck, processes killed."""
-    draw, struck, killed = random.Random(vendor), Counter[str](), 0
+) -> tuple[Counter[tuple[str, str]], int]:
+    """Runs the connectors until every stream of the vendors has promised something; faults struck, processes killed."""
+    draw, struck, killed = random.Random(",".join(vendors)), Counter[tuple[str, str]](), 0
     serde = AvroSerde(Registry(settings.registry_url))
-    streams = [stream.name for stream in connector_modules()[vendor].create(settings)]
-    usual = [
-        kind
-        for kind in kinds_of(vendor)
-        if (vendor, kind) not in NOT_ORDERED and (vendor, kind) not in WAITS_LONG and kind != "expire_token"
-    ]
-    long = [kind for kind in kinds_of(vendor) if (vendor, kind) in WAITS_LONG]
+    streams = [stream.name for vendor in vendors for stream in connector_modules()[vendor].create(settings)]
+    ordered = [(vendor, kind) for vendor in vendors for kind in kinds_of(vendor) if (vendor, kind) not in NOT_ORDERED]
+    usual = [each for each in ordered if each not in WAITS_LONG and each[1] != "expire_token"]
+    long = [each for each in ordered if each in WAITS_LONG]
     deadline = time.monotonic() + stop_after_seconds
     with httpx.Client(base_url=settings.simulator_url, timeout=120.0) as simulator:
         while True:
@@ -159,39 +164,42 @@ def _disturbed(
                 turn = 0
                 while not _complete(settings, serde, streams):
                     now = time.monotonic()
-                    assert now < deadline, f"{vendor} did not come to an end"
+                    assert now < deadline, f"{', '.join(vendors)} did not come to an end"
                     assert process.poll() is None, f"connect ended by itself with {process.returncode}"
                     if kill_at is not None and now > kill_at:
                         break
                     turn += 1
                     waiting = simulator.get("/_sim/faults").json()["items"]
-                    if len(waiting) < WAITING_MOST and struck.total() < FAULTS_MOST:
+                    if len(waiting) < WAITING_MOST * len(vendors) and struck.total() < FAULTS_MOST * len(vendors):
                         # Two rejected tokens in a row would mean wrong credentials.
-                        kind = "expire_token" if turn % 40 == 20 else draw.choice(usual)
-                        if (vendor, kind) not in BEGINS_AGAIN or struck[kind] < BEGINS_AGAIN_MOST:
-                            struck.update(_order(simulator, vendor, kind, draw))
+                        chosen = draw.choice(usual) if turn % 40 != 20 else (draw.choice(vendors), "expire_token")
+                        if chosen not in BEGINS_AGAIN or struck[chosen] < BEGINS_AGAIN_MOST:
+                            struck.update(_order(simulator, *chosen, draw))
                     time.sleep(STORM_SECONDS)
                 else:
                     process.send_signal(signal.SIGTERM)
                     process.wait(60)
-                    waiting = simulator.get("/_sim/faults").json()["items"]
-                    struck.subtract({one["kind"]: one["count"] for one in waiting})
+                    struck.subtract(_not_met(simulator))
                     return struck, killed
-                for kind in long:
-                    struck.update(_order(simulator, vendor, kind, draw))
+                for chosen in long:
+                    struck.update(_order(simulator, *chosen, draw))
                 time.sleep(draw.uniform(0.1, 1.0))
             finally:
                 if process.poll() is None:
                     process.kill()
                     process.wait(30)
             # An order that was not met would make the next process wait.
-            waiting = simulator.get("/_sim/faults").json()["items"]
-            struck.subtract({one["kind"]: one["count"] for one in waiting})
+            struck.subtract(_not_met(simulator))
             simulator.delete("/_sim/faults")
             killed += 1
 
 
-def _order(simulator: httpx.Client, vendor: str, kind: str, draw: random.Random) -> dict[str, int]:
+def _not_met(simulator: httpx.Client) -> Counter[tuple[str, str]]:
+    waiting = simulator.get("/_sim/faults").json()["items"]
+    return Counter({(one["vendor"], one["kind"]): one["count"] for one in waiting})
+
+
+def _order(simulator: httpx.Client, vendor: str, kind: str, draw: random.Random) -> dict[tuple[str, str], int]:
     count = 1 if kind == "expire_token" else draw.randint(1, 2)
     order: dict[str, Any] = {"vendor": vendor, "kind": kind, "count": count, "after": draw.randint(0, 8)}
     if kind == "slow":
@@ -201,7 +209,7 @@ def _order(simulator: httpx.Client, vendor: str, kind: str, draw: random.Random)
     if kind == "rate_limit" and (vendor, kind) not in WAITS_LONG:
         order["retry_after"] = 1.0
     simulator.post("/_sim/faults", json=order).raise_for_status()
-    return {kind: count}
+    return {(vendor, kind): count}
 
 
 def _complete(settings: Settings, serde: AvroSerde, streams: list[str]) -> bool:
@@ -242,12 +250,10 @@ def _named(event: MappedEvent) -> tuple[str, str, str, str]:
     return event.object_type, event.source_id, event.kind, event.occurrence
 
 
-def expected(vendor: str, world: Any, load: Load) -> Brought:
-    """The same load in process, without faults and kills."""
+def expected(vendor: str, world: Any, names: Sequence[str]) -> Brought:
+    """The same load in process, without faults and kills. `names`: the connectors that run."""
     stage, found = Stage(world), Brought()
-    stage.settings = stage.settings.model_copy(
-        update={"connectors": vendor if load.identities is None else f"{load.identities},{vendor}"}
-    )
+    stage.settings = stage.settings.model_copy(update={"connectors": ",".join(names)})
     for stream in stage.streams(vendor).values():
         followed = Followed(stream).catch_up()
         found.raw.update((raw.object_type, recorded_id(vendor, raw.source_id, raw.body)) for raw in followed.objects)
@@ -255,6 +261,15 @@ def expected(vendor: str, world: Any, load: Load) -> Brought:
         found.kinds.update({event_id(stream.source, *_named(one)): one.kind for one in followed.mapped})
     stage.transport.finish()
     return found
+
+
+def assert_same(brought: Brought, expected: Brought) -> None:
+    """Every record of the undisturbed load, and each event once."""
+    # Figures only: sets of a hundred thousand would be written out.
+    assert len(brought.raw ^ expected.raw) == 0, "records are missing, or nobody has them"
+    assert len(brought.kinds.items() ^ expected.kinds.items()) == 0, "events are missing, or are others"
+    repeated = [event for event, count in brought.published.items() if count > 1]
+    assert len(repeated) == 0, f"published more than once, such as {repeated[:3]}"
 
 
 def every_kind(vendor: str) -> set[str]:

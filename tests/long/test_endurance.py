@@ -6,7 +6,7 @@ import pytest
 
 from tests.connectors.simulated import conformance
 from tests.long.conftest import Facts
-from tests.long.endurance import Endured, Load, endure, every_kind
+from tests.long.endurance import Load, assert_same, endure, every_kind
 
 # Another vendor's records belong to the CRM's accounts; its other records are no part of what is tested then.
 _ACCOUNTS_ONLY = {"VITALS_SALESFORCE_ACTIVITIES": "false", "VITALS_SALESFORCE_CASES": "false"}
@@ -27,15 +27,6 @@ RECORDS = 100_000
 KILLS = 5
 
 
-def same(endured: Endured) -> None:
-    """Every record of the undisturbed load, and each event once."""
-    # Figures only: sets of a hundred thousand would be written out.
-    assert len(endured.brought.raw ^ endured.expected.raw) == 0, "records are missing, or nobody has them"
-    assert len(endured.brought.kinds.items() ^ endured.expected.kinds.items()) == 0, "events are missing, or are others"
-    repeated = [event for event, count in endured.brought.published.items() if count > 1]
-    assert len(repeated) == 0, f"published more than once, such as {repeated[:3]}"
-
-
 def test_every_vendor_is_loaded() -> None:
     assert set(LOADS) == set(conformance())
 
@@ -48,16 +39,17 @@ def test_a_first_load_through_faults_and_kills_brings_every_record_once(
 ) -> None:
     for name, value in LOADS[vendor].environment.items():
         monkeypatch.setenv(name, value)
-    endured = endure(vendor, LOADS[vendor], tmp_path, kills=KILLS)
-    repeated = sum(count > 1 for count in endured.brought.published.values())
+    endured = endure([vendor], LOADS[vendor], tmp_path, kills=KILLS)
+    brought = endured.brought[vendor]
+    repeated = sum(count > 1 for count in brought.published.values())
     met = {kind: count for kind, count in endured.struck.items() if count > 0}
     facts(
         f"{vendor}: first load through faults and kills",
-        f"{len(endured.brought.raw):,} records and {len(endured.brought.kinds):,} events, "
+        f"{len(brought.raw):,} records and {len(brought.kinds):,} events, "
         f"{repeated:,} of them more than once, in "
         f"{endured.seconds:.0f} s; {endured.kills} kills, {sum(met.values())} faults of {len(met)} kinds "
         f"of {len(every_kind(vendor))}",
     )
-    same(endured)
-    assert len(endured.brought.raw) >= RECORDS
+    assert_same(brought, endured.expected[vendor])
+    assert len(brought.raw) >= RECORDS
     assert endured.kills == KILLS
