@@ -1,5 +1,6 @@
 """One account as it stands in a list: profile, live score and how it moved."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -13,6 +14,10 @@ MICRO = 1_000_000
 
 Band = Literal["healthy", "watch", "at_risk", "unknown"]
 Trend = Literal["up", "flat", "down"]
+SignalStatus = Literal["not_applicable", "missing", "stale", "fresh"]
+STATUSES: tuple[SignalStatus, ...] = get_args(SignalStatus)
+"""By their codes in the store, which are those of `analytics.health.scores`."""
+
 BANDS: tuple[str, ...] = get_args(Band)
 
 ACCOUNT_EXAMPLE: dict[str, Any] = {
@@ -29,6 +34,8 @@ ACCOUNT_EXAMPLE: dict[str, Any] = {
     "band": "watch",
     "trend": "down",
     "coverage": 0.9,
+    "adjustment": 0.0,
+    "score_segment": "everyone",
     "change_7d": -4.25,
     "change_28d": -11.500001,
     "tick": "2026-11-24T00:00:00Z",
@@ -61,8 +68,17 @@ class AccountRow(BaseModel):
     band: Band = Field(description="Band of the score; unknown without one.", examples=["watch"])
     trend: Trend = Field(description="Last week's mean against the four weeks before it.", examples=["down"])
     coverage: float | None = Field(
-        description="Weight of the signals that apply over the weight of all, 0 to 1; null where not scored yet.",
+        description="Fresh weight over expected weight, 0 to 1: stale and missing signals lower it. Null where not "
+        "scored yet.",
         examples=[0.9],
+    )
+    adjustment: float | None = Field(
+        description="Points that overrides add to what the signals say; null where not scored yet.", examples=[0.0]
+    )
+    score_segment: str | None = Field(
+        description="Segment of the health model whose weights were used; `everyone` where it names none for the "
+        "account, null where not scored yet.",
+        examples=["everyone"],
     )
     change_7d: float | None = Field(
         description="Live score minus the score seven days before, in points.", examples=[-4.25]
@@ -87,6 +103,15 @@ def points(micro: int | None) -> float | None:
     return None if micro is None else micro / MICRO
 
 
+def status_names(codes: Sequence[int]) -> list[SignalStatus]:
+    """How the signals stand, by name.
+
+    >>> status_names([3, 2])
+    ['fresh', 'stale']
+    """
+    return [STATUSES[code] for code in codes]
+
+
 def row_fields(row: Row) -> dict[str, Any]:
     """The fields of `AccountRow` from a row with score, week_ago, month_ago and coverage in 10^-6."""
 
@@ -98,7 +123,7 @@ def row_fields(row: Row) -> dict[str, Any]:
             name: row[name]
             for name in (
                 *("account_id", "name", "segment", "owner", "region", "plan"),
-                *("arr_currency", "renewal_date", "tick", "position"),
+                *("arr_currency", "renewal_date", "tick", "position", "score_segment"),
             )
         },
         "arr": None if row["arr"] is None else float(row["arr"]),
@@ -106,6 +131,7 @@ def row_fields(row: Row) -> dict[str, Any]:
         "band": row["band"],
         "trend": row["trend"],
         "coverage": points(row["coverage"]),
+        "adjustment": points(row["adjustment"]),
         "change_7d": change(row["week_ago"]),
         "change_28d": change(row["month_ago"]),
     }

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import cursor
-from api.account_rows import ACCOUNT_EXAMPLE, AccountRow, Band, points, row_fields
+from api.account_rows import ACCOUNT_EXAMPLE, AccountRow, Band, row_fields
 from api.auth.identity import SIGNED_IN
 from api.context import Context
+from api.contributions import CONTRIBUTIONS_EXAMPLE, Contribution, contributions_of
 from api.cursor import Order, Sort
-from api.database import Row, fetch_all, fetch_one, sql
+from api.database import fetch_all, fetch_one, sql
 from api.merges import surviving_account
 from api.problems import ProblemError, documented
 from api.receipts import RECEIPT_EXAMPLE, Receipt, current_model, receipt_for
@@ -20,40 +21,6 @@ from api.receipts import RECEIPT_EXAMPLE, Receipt, current_model, receipt_for
 router = APIRouter(tags=["accounts"], dependencies=[SIGNED_IN])
 
 LARGEST_PAGE = 500
-
-CONTRIBUTIONS_EXAMPLE: list[Any] = [
-    {
-        "signal": "usage_volume",
-        "label": "Product events in 28 days against the account's own level",
-        "group": "usage",
-        "weight": 25,
-        "contribution": 43.120482,
-        "value": 0.81,
-        "unit": "ratio",
-        "gated_by": [],
-    },
-    {
-        "signal": "resolution_time",
-        "label": "Mean days to solve a ticket, solved in 56 days",
-        "group": "support",
-        "weight": 10,
-        "contribution": 20.0,
-        "value": 1.5,
-        "unit": "days",
-        "gated_by": [],
-    },
-    {
-        "signal": "failed_payments",
-        "label": "Failed payments in 92 days",
-        "group": "commercial",
-        "weight": 5,
-        "contribution": None,
-        "value": None,
-        "unit": "payments",
-        "gated_by": [{"check": "billing_amount_valid", "source": "stripe", "since": "2026-11-22T00:00:00Z"}],
-    },
-]
-
 
 PROFILE_EXAMPLE: dict[str, Any] = {
     "time_zone": "Europe/Lisbon",
@@ -87,36 +54,6 @@ class AccountsPage(BaseModel):
     )
     total: int = Field(description="Accounts that match, on all pages.", examples=[1204])
     receipt: Receipt = Field(description="What the scores rest on.")
-
-
-class Gate(BaseModel):
-    """A data quality check that fails, and so keeps a signal from applying."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [CONTRIBUTIONS_EXAMPLE[2]["gated_by"][0]]})
-
-    check: str = Field(description="Name of the check.", examples=["billing_amount_valid"])
-    source: str = Field(description="Source whose data fails it.", examples=["stripe"])
-    since: datetime = Field(description="End of the first window that failed.", examples=["2026-11-22T00:00:00Z"])
-
-
-class Contribution(BaseModel):
-    """What one signal adds to the score."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": CONTRIBUTIONS_EXAMPLE})
-
-    signal: str = Field(description="Name of the signal in the health model.", examples=["usage_volume"])
-    label: str = Field(description="What it measures, for people.", examples=["Failed payments in 92 days"])
-    group: str = Field(description="Group of signals.", examples=["usage"])
-    weight: float = Field(description="Weight in the model.", examples=[25])
-    contribution: float | None = Field(
-        description="Points it adds: those of all signals sum to the score. Null where it does not apply.",
-        examples=[43.120482],
-    )
-    value: float | None = Field(
-        description="Its value before the curve, in `unit`; null where it does not apply.", examples=[0.81]
-    )
-    unit: str | None = Field(description="Unit of the value.", examples=["ratio"])
-    gated_by: list[Gate] = Field(description="Failing checks because of which it does not apply; mostly empty.")
 
 
 class AccountDetail(AccountRow):
@@ -214,6 +151,7 @@ async def account(account_id: UUID, context: Context) -> AccountDetail:
         if row is None:
             raise ProblemError(404, f"There is no account {account_id}.")
         gates = await fetch_all(connection, sql("account_gates"), partition=row["partition"], tick=row["tick"])
+        topics = await fetch_all(connection, sql("account_topics"), partition=row["partition"])
         receipt = await receipt_for(connection, context.clock.now(), row["model"], partition=row["partition"])
     return AccountDetail(
         **row_fields(row),
@@ -222,41 +160,9 @@ async def account(account_id: UUID, context: Context) -> AccountDetail:
         created_at=row["created_at"],
         **{name: row[name] for name in PROFILE_EXAMPLE},
         model=row["model"],
-        contributions=_contributions(row, gates),
+        contributions=contributions_of(row, gates, topics),
         receipt=receipt,
     )
-
-
-def _contributions(row: dict[str, Any], gates: list[Row]) -> list[Contribution]:
-    if row["model"] is None:
-        return []
-    if row["definition"] is None:
-        raise ProblemError(503, f"The definition of {row['model']} has not arrived yet.", headers={"Retry-After": "2"})
-    return [
-        Contribution(
-            signal=signal["name"],
-            label=signal["label"],
-            group=signal["group"],
-            weight=signal["weight"],
-            contribution=points(contribution),
-            value=value,
-            unit=signal.get("unit"),
-            gated_by=_gated_by(signal, gates),
-        )
-        # Of different lengths, they would not belong together.
-        for signal, contribution, value in zip(
-            row["definition"]["signals"], row["contributions"], row["signal_values"], strict=True
-        )
-    ]
-
-
-def _gated_by(signal: dict[str, Any], gates: list[Row]) -> list[Gate]:
-    metrics = {term["metric"] for term in (*signal.get("inputs", ()), *signal.get("denominator", ()))}
-    return [
-        Gate(check=gate["check_name"], source=gate["source"], since=gate["since"])
-        for gate in gates
-        if metrics.intersection(gate["metrics"])
-    ]
 
 
 def _given(text: str | None) -> str | None:

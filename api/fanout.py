@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
+from api.account_rows import status_names
 from api.database import Pool, fetch_all, sql
 from api.live_streams import Freshness, LiveStreams
 from api.portfolio import Listing, LiveScore, Portfolio
@@ -243,5 +244,6 @@ def _stored_score(row: Mapping[str, Any]) -> LiveScore:
     fields = {
         "type": "score",
         **{name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()},
+        "statuses": status_names(row["statuses"]),
     }
     return LiveScore(row["account_id"], row["model"], row["position"], fields)

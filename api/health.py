@@ -25,6 +25,8 @@ POINT_EXAMPLE: dict[str, Any] = {
     "band": "watch",
     "trend": "down",
     "coverage": 0.9,
+    "adjustment": 0.0,
+    "score_segment": "everyone",
     "provisional": True,
     **HELD_EXAMPLE,
 }
@@ -39,7 +41,9 @@ class HealthPoint(HeldProfile):
     score: float | None = Field(description="Points; null where no signal applies.", examples=[63.9])
     band: Band = Field(description="Band of the score.", examples=["watch"])
     trend: Trend = Field(description="Trend at the tick.", examples=["down"])
-    coverage: float = Field(description="Weight that applies over all weight, 0 to 1.", examples=[0.9])
+    coverage: float = Field(description="Fresh weight over expected weight, 0 to 1.", examples=[0.9])
+    adjustment: float = Field(description="Points that overrides add to what the signals say.", examples=[0.0])
+    score_segment: str = Field(description="Segment of the health model that was used.", examples=["everyone"])
     provisional: bool = Field(description="Not sealed yet: late events may still change it.", examples=[True])
 
 
@@ -77,7 +81,7 @@ async def health(account_id: UUID, context: Context, time_range: TimeRange) -> H
         receipt = await receipt_for(connection, context.clock.now(), scope["model"], partition=scope["partition"])
     items = [
         HealthPoint(
-            **{**row, "score": points(row["score"]), "coverage": points(row["coverage"])},
+            **{**row, **{name: points(row[name]) for name in ("score", "coverage", "adjustment")}},
             **held_at(versions, row["tick"]),
         )
         for row in rows

@@ -80,7 +80,8 @@ class QualityCheck(BaseModel):
     severity: Literal["info", "warning", "critical"] = Field(description="How bad a failure is.", examples=["warning"])
     window: Literal["hour", "day"] = Field(description="Length of its windows.", examples=["day"])
     gates: list[str] = Field(
-        description="Metrics whose health signals do not apply while it fails.", examples=[["billing.seats"]]
+        description="Metrics whose health signals are held at their last good value while it fails.",
+        examples=[["billing.seats"]],
     )
     newest: list[QualityResult] = Field(description="The newest final result by source; empty before the first.")
 

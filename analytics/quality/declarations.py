@@ -45,7 +45,7 @@ class Declaration(BaseModel):
     window: Literal["hour", "day"] = Field(description="Length of the windows that are judged.")
     minimum_records: int = Field(ge=1, description="Below this a window has too little to speak.")
     sources: tuple[str, ...] = Field((), description="Only events of these sources; empty: of all, each on its own.")
-    gates: tuple[str, ...] = Field((), description="Metrics whose signals do not apply while the check fails.")
+    gates: tuple[str, ...] = Field((), description="Metrics whose signals are held while the check fails.")
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@ select a.account_id, a.crm_id, a.name, a.segment, a.owner, a.region, a.plan, a.c
        a.arr, a.arr_currency, a.renewal_date, a.time_zone, a.domain, a.parent_id, a.sources,
        l.tick, l.score, coalesce(l.band, 'unknown') as band, coalesce(l.trend, 'flat') as trend, l.coverage, l.position,
        l.model, l.partition, l.contributions, l.signal_values,
+       l.adjustment, l.segment as score_segment, l.statuses,
        m.definition, week.score as week_ago, month.score as month_ago
   from accounts a
   left join health_live l on l.account_id = a.account_id and l.model = %(model)s

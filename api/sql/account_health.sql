@@ -1,4 +1,4 @@
-select h.tick, h.score, h.band, h.trend, h.coverage,
+select h.tick, h.score, h.band, h.trend, h.coverage, h.adjustment, h.segment as score_segment,
        w.sealed_through is null or h.tick > w.sealed_through as provisional
   from health_scores h
   left join watermarks w on w.input_topic = 'health.scores' and w.partition = h.partition

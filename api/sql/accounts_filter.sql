@@ -1,7 +1,7 @@
 select a.account_id, a.name, a.segment, a.owner, a.region, a.plan,
        a.arr, a.arr_currency, a.renewal_date,
        l.tick, l.score, coalesce(l.band, 'unknown') as band, coalesce(l.trend, 'flat') as trend, l.coverage, l.position,
-       l.model
+       l.adjustment, l.segment as score_segment, l.model
   from accounts a
   left join health_live l on l.account_id = a.account_id and l.model = %(model)s
  where not a.deleted

@@ -65,8 +65,14 @@ function partsOf(account, micro) {
     contribution: raw[index] === null ? null : raw[index] / 1e6,
     value: raw[index] === null ? null : unit === 'ratio' ? (raw[index] / 1e6 / weight) * 1.2 : unit === 'days' ? 0.4 + 9 * random() : Math.floor(3 * random()),
     unit,
+    status: raw[index] === null ? 'not_applicable' : index === 4 && account.seed % 5 === 0 ? 'stale' : 'fresh',
+    gated_by: [],
+    outages: index === 4 && account.seed % 5 === 0 ? [{ topic: 'events.support', complete_through: iso(FIRST_WATERMARK - 4 * DAY) }] : [],
   }))
 }
+
+/** What an override takes from the score of some accounts, in millionths of a point. */
+const adjustmentOf = (account) => (account.seed % 7 === 0 && account.micro !== null && account.micro < 87e6 ? -12_500_000 : 0)
 
 export class World {
   constructor(count, seed = 11) {
@@ -134,7 +140,7 @@ export class World {
     const score = micro === null ? null : micro / 1e6
     const change = (days) => (score === null ? null : Math.round((score - this.past(account, days)) * 1e6) / 1e6)
     return {
-      account_id, name, segment, owner, region, plan, score, band: bandOf(micro), trend: this.trend(account), coverage,
+      account_id, name, segment, owner, region, plan, score, band: bandOf(micro), trend: this.trend(account), coverage, adjustment: adjustmentOf(account) / 1e6,
       change_7d: change(7), change_28d: change(28), tick: this.tick, position,
     }
   }
@@ -142,10 +148,10 @@ export class World {
   /** The live score as the websocket sends it: millionths. */
   live(account, named) {
     const { sealed_through, watermark, newest_ingested_at } = this.receipt()
-    const parts = partsOf(account, account.micro ?? 0)
+    const parts = partsOf(account, (account.micro ?? 0) - adjustmentOf(account))
     return {
       type: 'score', account_id: account.account_id, tick: this.tick, score: account.micro, band: bandOf(account.micro),
-      trend: this.trend(account), coverage: Math.round(account.coverage * 1e6),
+      trend: this.trend(account), coverage: Math.round(account.coverage * 1e6), adjustment: adjustmentOf(account),
       contributions: parts.map((part) => (part.contribution === null || account.micro === null ? null : Math.round(part.contribution * 1e6))),
       signal_values: parts.map((part) => part.value),
       model: MODEL, watermark, sealed_through, newest_ingested_at, position: account.position,
@@ -208,7 +214,7 @@ export class World {
       crm_id: account.crm_id,
       created_at: account.created_at,
       model: account.micro === null ? null : MODEL,
-      contributions: account.micro === null ? [] : partsOf(account, account.micro),
+      contributions: account.micro === null ? [] : partsOf(account, account.micro - adjustmentOf(account)),
       receipt: this.receipt(),
     }
   }

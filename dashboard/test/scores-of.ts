@@ -8,6 +8,7 @@ export const live = (id: string, points: number | null, position: number, more: 
   band: points === null ? 'unknown' : points >= 70 ? 'healthy' : points >= 45 ? 'watch' : 'at_risk',
   trend: 'flat',
   coverage: 1_000_000,
+  adjustment: 0,
   model: 'health-2026-11',
   position,
   watermark: '2023-12-02T14:00:00Z',

@@ -69,7 +69,9 @@ describe('parseMessage', () => {
   test('reads a delta of the contract', () => {
     const message = parseMessage(JSON.stringify({ type: 'delta', sequence: 4, items: [item], resume: 'e:1-0' }))
     expect(message).toMatchObject({ type: 'delta', sequence: 4, resume: 'e:1-0' })
-    expect(message?.type === 'delta' && message.items[0]).toMatchObject({ micro: 72345678, coverage: 900000, position: 12, name: null })
+    expect(message?.type === 'delta' && message.items[0]).toMatchObject({ micro: 72345678, coverage: 900000, adjustment: 0, position: 12, name: null })
+    const overridden = parseMessage(JSON.stringify({ type: 'delta', sequence: 5, items: [{ ...item, adjustment: -5 }], resume: 'r' }))
+    expect(overridden?.type === 'delta' && overridden.items[0]?.adjustment).toBe(-5)
   })
 
   test('a score of null stays null, and an item without identity is left out', () => {

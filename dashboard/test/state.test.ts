@@ -16,7 +16,7 @@ const row = (id: string, more: Partial<AccountRow> = {}): AccountRow => ({
 
 describe('overlaid', () => {
   test('the live score moves the changes along and keeps their starting points', () => {
-    expect(overlaid(row('a'), live('a', 62.5, 4))).toMatchObject({ score: 62.5, change_7d: -2.5, change_28d: null, position: 4 })
+    expect(overlaid(row('a'), live('a', 62.5, 4, { adjustment: -2_500_000 }))).toMatchObject({ score: 62.5, adjustment: -2.5, change_7d: -2.5, change_28d: null, position: 4 })
   })
   test('a newer row stands', () => {
     const newer = row('a', { position: 9 })

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from analytics.health.segments import EVERYONE
 from sinks.delivery import canonical_account_id
 
 Arguments = list[str | bytes | int]
@@ -49,6 +50,10 @@ class LiveScore:
                 "coverage": self.score["coverage"],
                 "contributions": self.score["contributions"],
                 "signal_values": self.score["signal_values"],
+                "adjustment": self.score.get("adjustment", 0),
+                # The account has a segment too, which its profile tells.
+                "score_segment": self.score.get("segment", EVERYONE),
+                "statuses": self.score.get("statuses", []),
                 "model": self.model,
             }
         )[:-1]

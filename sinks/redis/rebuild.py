@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import dict_row
 
+from analytics.health.scores import STATUSES
 from sinks.delivery import HEALTH_SCORES, METRICS_VALUES, Source
 from sinks.redis.entries import FRESHNESS_FIELDS, USAGE_FIELDS, LiveScore, LiveScores, Usage
 from sinks.timescale.statements import statements
@@ -50,7 +51,8 @@ def read_snapshot(dsn: str, sources: Collection[Source]) -> Snapshot:
             snapshot.scores.setdefault(row["partition"], LiveScores()).add_freshness(row)
         for row in connection.execute(QUERIES["live"], {"partitions": scored}):
             freshness = _freshness(row, sealed_through)
-            live = LiveScore(row["account_id"], row["model"], row, freshness)
+            score = {**row, "statuses": [STATUSES[code] for code in row["statuses"]]}
+            live = LiveScore(row["account_id"], row["model"], score, freshness)
             snapshot.scores.setdefault(row["partition"], LiveScores()).add(live)
         for row in connection.execute(QUERIES["usage"], {"partitions": measured, "metrics": list(USAGE_FIELDS)}):
             revision = (row["definition_version"], row["rank"], row["position"])

@@ -12,7 +12,7 @@ select partition, watermark, sealed_through, newest_ingested_at, position
 -- One model an account, the one that was applied last.
 select distinct on (account_id)
        account_id::text, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position,
-       newest_ingested_at, watermark
+       adjustment, segment, statuses, newest_ingested_at, watermark
   from health_live
  where partition = any(%(partitions)s::smallint[])
  order by account_id, position desc, tick desc;

@@ -20,8 +20,9 @@ def engine(dsn: str) -> Engine:
     return create_engine(make_url(dsn).set(drivername="postgresql+psycopg"))
 
 
-def upgrade(dsn: str) -> None:
-    """Runs the migrations that are missing, all in one transaction; repeating it, even at once, changes nothing.
+def upgrade(dsn: str, revision: str = "head") -> None:
+    """Runs the migrations up to a revision that are missing, all in one transaction; repeating it changes nothing, even
+    at once.
 
     Raises:
         UserError: PostgreSQL does not answer.
@@ -33,7 +34,7 @@ def upgrade(dsn: str) -> None:
             configuration = Config()
             configuration.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
             configuration.attributes["connection"] = connection
-            command.upgrade(configuration, "head")
+            command.upgrade(configuration, revision)
     except OperationalError as error:
         raise UserError(f"PostgreSQL does not take the migration, is it running? {error.orig}") from error
     finally:

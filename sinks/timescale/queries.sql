@@ -72,35 +72,40 @@ select * from unnest(%(account_id)s::uuid[], %(metric)s::text[], %(grain)s::text
 
 -- name: upsert_health_scores
 insert into health_scores as held
-       (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position)
+       (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position,
+        adjustment, segment, statuses)
 select account_id, tick, model, score, band, trend, coverage, contributions::bigint[], signal_values::float8[],
-       partition, position
+       partition, position, adjustment, segment, statuses::smallint[]
   from unnest(%(account_id)s::uuid[], %(tick)s::timestamptz[], %(model)s::text[], %(score)s::bigint[], %(band)s::text[],
               %(trend)s::text[], %(coverage)s::bigint[], %(contributions)s::text[], %(signal_values)s::text[],
-              %(partition)s::smallint[], %(position)s::bigint[])
-       as s (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position)
+              %(partition)s::smallint[], %(position)s::bigint[], %(adjustment)s::bigint[], %(segment)s::text[],
+              %(statuses)s::text[])
+       as s (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position,
+             adjustment, segment, statuses)
     on conflict (account_id, model, tick) do update
    set score = excluded.score, band = excluded.band, trend = excluded.trend, coverage = excluded.coverage,
        contributions = excluded.contributions, signal_values = excluded.signal_values, partition = excluded.partition,
-       position = excluded.position
+       position = excluded.position, adjustment = excluded.adjustment, segment = excluded.segment,
+       statuses = excluded.statuses
  where excluded.position > held.position;
 
 -- name: upsert_health_live
 insert into health_live as held
        (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position,
-        newest_ingested_at, watermark)
+        adjustment, segment, statuses, newest_ingested_at, watermark)
 select account_id, tick, model, score, band, trend, coverage, contributions::bigint[], signal_values::float8[],
-       partition, position, newest_ingested_at, watermark
+       partition, position, adjustment, segment, statuses::smallint[], newest_ingested_at, watermark
   from unnest(%(account_id)s::uuid[], %(tick)s::timestamptz[], %(model)s::text[], %(score)s::bigint[], %(band)s::text[],
               %(trend)s::text[], %(coverage)s::bigint[], %(contributions)s::text[], %(signal_values)s::text[],
-              %(partition)s::smallint[], %(position)s::bigint[], %(newest_ingested_at)s::timestamptz[],
-              %(watermark)s::timestamptz[])
+              %(partition)s::smallint[], %(position)s::bigint[], %(adjustment)s::bigint[], %(segment)s::text[],
+              %(statuses)s::text[], %(newest_ingested_at)s::timestamptz[], %(watermark)s::timestamptz[])
        as s (account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition, position,
-             newest_ingested_at, watermark)
+             adjustment, segment, statuses, newest_ingested_at, watermark)
     on conflict (account_id, model) do update
    set tick = excluded.tick, score = excluded.score, band = excluded.band, trend = excluded.trend,
        coverage = excluded.coverage, contributions = excluded.contributions, signal_values = excluded.signal_values,
-       partition = excluded.partition, position = excluded.position,
+       partition = excluded.partition, position = excluded.position, adjustment = excluded.adjustment,
+       segment = excluded.segment, statuses = excluded.statuses,
        newest_ingested_at = excluded.newest_ingested_at, watermark = excluded.watermark
  where excluded.position > held.position;
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from analytics.health.scores import STATUSES
+from analytics.health.segments import EVERYONE
 from sinks.delivery import (
     ACCOUNTS,
     EVENTS_BILLING,
@@ -42,6 +44,9 @@ _SCORE_COLUMNS: dict[str, Column] = {
     "signal_values": nested,
     "partition": plain,
     "position": plain,
+    "adjustment": plain,
+    "segment": quoted,
+    "statuses": nested,
 }
 
 COLUMNS: Mapping[str, Mapping[str, Column]] = MappingProxyType(
@@ -234,12 +239,18 @@ def _add_scores(rows: Rows, record: Mapping[str, Any]) -> None:
                     number_array(score["signal_values"]),
                     partition,
                     position,
+                    # A record without them is an older writer's.
+                    score.get("adjustment", 0),
+                    score.get("segment", EVERYONE),
+                    number_array(map(_status_code, score.get("statuses", ()))),
                     *freshness,
                 )
     _add_watermark(rows, HEALTH_SCORES, partition, record, position)
 
 
 _POSITION = tuple(_SCORE_COLUMNS).index("position")
+
+_status_code = {name: code for code, name in enumerate(STATUSES)}.__getitem__
 
 
 def _add_watermark(rows: Rows, topic: str, partition: int, record: Mapping[str, Any], position: int) -> None:

@@ -122,6 +122,27 @@ def _score_columns() -> list[Column[object]]:
         Column("signal_values", ARRAY(Double), nullable=False),
         Column("partition", SmallInteger, nullable=False),
         Column("position", BigInteger, nullable=False),
+        Column(
+            "adjustment",
+            BigInteger,
+            nullable=False,
+            server_default=text("0"),
+            comment="10^-6 points that overrides add to the contributions.",
+        ),
+        Column(
+            "segment",
+            Text,
+            nullable=False,
+            server_default=text("'everyone'"),
+            comment="Segment of the model whose weights were used.",
+        ),
+        Column(
+            "statuses",
+            ARRAY(SmallInteger),
+            nullable=False,
+            server_default=text("'{}'"),
+            comment="By the model's signals: 0 not applicable, 1 missing, 2 stale, 3 fresh; empty where not kept yet.",
+        ),
     ]
 
 

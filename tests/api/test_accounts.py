@@ -158,7 +158,9 @@ def test_detail_explains_the_score(portfolio: object, client: httpx.Client) -> N
         "contribution": 21.040160,
         "value": 0.5,
         "unit": "ratio",
+        "status": None,
         "gated_by": [],
+        "outages": [],
     }
     assert detail["receipt"]["sealed_through"] == "2026-05-26T00:00:00Z"
 

@@ -1,4 +1,4 @@
-"""Data quality over the API, and which check keeps a signal of an account from applying."""
+"""Data quality over the API, and which check holds a signal of an account."""
 
 from datetime import timedelta
 from typing import Any

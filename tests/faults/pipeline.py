@@ -26,10 +26,12 @@ FINAL_TABLES = {
         SELECT account_id, metric, grain, window_start, value, partition, definition_version, rank
         FROM metric_values ORDER BY account_id, metric, grain, window_start""",
     "health_scores": """
-        SELECT account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition
+        SELECT account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition,
+               adjustment, segment, statuses
         FROM health_scores ORDER BY account_id, model, tick""",
     "health_live": """
-        SELECT account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition
+        SELECT account_id, tick, model, score, band, trend, coverage, contributions, signal_values, partition,
+               adjustment, segment, statuses
         FROM health_live ORDER BY account_id, model""",
     "counts": """
         SELECT stage, name, partition, kind, fate, count FROM pipeline_counts WHERE count > 0 ORDER BY 1, 2, 3, 4, 5""",

@@ -31,6 +31,9 @@ def score(day: int, micro: int | None, **more: Any) -> Record:
         "coverage": 1_000_000,
         "contributions": [micro, None],
         "signal_values": [None, None if micro is None else micro / 7],
+        "adjustment": -day,
+        "segment": f'"{day}", a segment',
+        "statuses": ["missing", "not_applicable"] if micro is None else ["fresh", "stale"],
     } | more
 
 

@@ -64,7 +64,10 @@ def assert_scores(database: Database, log: list[Record]) -> None:
     mixed_up = database.execute(
         """select count(*) from health_scores
             where contributions is distinct from array[score, null]
-               or signal_values is distinct from array[null, score::float8 / 7]"""
+               or signal_values is distinct from array[null, score::float8 / 7]
+               or statuses is distinct from case when score is null then array[1, 0] else array[3, 2] end::smallint[]
+               or adjustment is distinct from date '2026-11-01' - tick::date
+               or segment is distinct from format('"%s", a segment', -adjustment)"""
     ).fetchone()
     assert mixed_up == (0,)
 

@@ -81,7 +81,7 @@ def test_migrations_may_run_twice_and_at_once(stack: Endpoints) -> None:
     upgrade(dsn)
     assert faults == []
     with psycopg.connect(dsn) as connection:
-        assert connection.execute("select version_num from alembic_version").fetchall() == [("0005",)]
+        assert connection.execute("select version_num from alembic_version").fetchall() == [("0006",)]
 
 
 def test_a_missing_server_is_one_sentence() -> None:

@@ -52,6 +52,26 @@ def dsn() -> Iterator[str]:
         pytest.skip(str(error))
 
 
+def test_an_older_schema_with_compressed_scores_is_brought_up_to_date() -> None:
+    try:
+        with timescaledb() as dsn:
+            upgrade(dsn, "0005")
+            query(
+                dsn,
+                """insert into health_scores
+                   select md5(n::text)::uuid, '2020-01-01', 'm', n, 'watch', 'flat', 1, array[n], array[n], 0, 1
+                     from generate_series(1, 20) n""",
+            )
+            query(dsn, "select compress_chunk(show_chunks('health_scores'))")
+            upgrade(dsn)
+            columns = "count(*), min(adjustment), min(segment), min(statuses), sum(score)"
+            assert query(dsn, f"select {columns} from health_scores") == [(20, 0, "everyone", [], 210)]
+    except CannotStartError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def empty(dsn: str) -> str:
     """The same with empty tables."""

@@ -28,6 +28,8 @@ export interface AccountRow {
   band: Band
   trend: Trend
   coverage: number | null
+  /** Points that overrides add to what the signals say; 0 mostly. */
+  adjustment?: number | null
   change_7d: number | null
   change_28d: number | null
   tick: string | null
@@ -63,6 +65,9 @@ export interface Summary {
   receipt: Receipt
 }
 
+/** How a signal stands. Stale: held, because its input is not known up to the tick. */
+export type SignalStatus = 'not_applicable' | 'missing' | 'stale' | 'fresh'
+
 export interface Contribution {
   signal: string
   label: string
@@ -71,6 +76,10 @@ export interface Contribution {
   contribution: number | null
   value: number | null
   unit: string | null
+  status?: SignalStatus | null
+  /** Failing checks of data quality, and topics that are behind, because of which it is held. */
+  gated_by?: { check: string; source: string; since: string }[]
+  outages?: { topic: string; complete_through: string }[]
 }
 
 export interface AccountDetail extends AccountRow {

@@ -2,7 +2,7 @@
 
 import type { Band, Receipt, Trend } from '../api/types'
 
-/** One account's live score. `micro` and `coverage` count millionths (of a point, of one). */
+/** One account's live score. `micro`, `adjustment` and `coverage` count millionths (of a point, of one). */
 export interface LiveScore {
   account_id: string
   tick: string
@@ -10,6 +10,8 @@ export interface LiveScore {
   band: Band
   trend: Trend
   coverage: number
+  /** Millionths of a point that overrides add. */
+  adjustment: number
   model: string
   position: number
   watermark: string | null
@@ -54,6 +56,7 @@ function liveScore(value: unknown): LiveScore | null {
     band: band !== null && BANDS.includes(band) ? (band as Band) : 'unknown',
     trend: trend !== null && TRENDS.includes(trend) ? (trend as Trend) : 'flat',
     coverage: number(fields['coverage']) ?? 0,
+    adjustment: number(fields['adjustment']) ?? 0,
     model: text(fields['model']) ?? '',
     position,
     watermark: text(fields['watermark']),

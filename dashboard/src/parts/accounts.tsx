@@ -8,7 +8,7 @@ import { list, loadMore, NO_FILTER, occupied, query, reload, setQuery, sortBy } 
 import { scores, touched } from '../state/live'
 import { accountHref } from '../state/paths'
 import { overlaid } from '../state/rows'
-import { BandTag, Change, Failure, Ghost, Meter, Score, State, TrendArrow } from './atoms'
+import { BandTag, Change, Failure, Ghost, Meter, Overridden, Score, State, TrendArrow } from './atoms'
 import { Filters } from './filters'
 import { FirstLoad } from './first-load'
 import { inSight } from './window'
@@ -56,7 +56,7 @@ function Row({ row, index }: { row: AccountRow; index: number }) {
         <Score score={row.score} />
       </td>
       <td class="band">
-        <BandTag band={row.band} />
+        <BandTag band={row.band} /> <Overridden points={row.adjustment} brief />
       </td>
       <td class="trend-cell">
         <TrendArrow trend={row.trend} />
@@ -142,7 +142,7 @@ function Table() {
             <Heading sort="trend">Trend</Heading>
             <th scope="col" class="number week">7 days</th>
             <th scope="col" class="number month">28 days</th>
-            <th scope="col" class="number coverage" title="Share of the model's weight that applies to the account">
+            <th scope="col" class="number coverage" title="Share of the weight that the account should have which is there and fresh">
               Coverage
             </th>
           </tr>

@@ -33,6 +33,17 @@ export const Meter = ({ score, band }: { score: number | null; band: Band }) => 
   </span>
 )
 
+/** Says that an override changes the score, and by how much; nothing where none does. `brief`: as one sign. */
+export function Overridden({ points: adjustment, brief = false }: { points: number | null | undefined; brief?: boolean }) {
+  if (!adjustment) return null
+  const told = `An override changes this score by ${signed(adjustment)} points`
+  return (
+    <span class="mark" role="img" aria-label={told} title={told} data-testid="override-sign" data-adjustment={adjustment}>
+      {brief ? '±' : 'override'}
+    </span>
+  )
+}
+
 export const Score = ({ score }: { score: number | null }) => <b class="score">{points(score)}</b>
 
 /** What a part shows where it has no figures: loading, empty, or an error with a way out. */

@@ -1,14 +1,36 @@
 import type { AccountDetail, Contribution } from '../api/types'
-import { points, withUnit } from '../format/numbers'
+import { points, signed, withUnit } from '../format/numbers'
 import { words } from '../format/words'
+import { contributionSum, whyHeld } from '../state/contributions'
 import { shares, type Share } from '../state/shares'
 
 /** One signal: what it is, its value, and its points out of those that it can give. */
 function Row({ part, share }: { part: Contribution; share: Share }) {
   return (
-    <tr data-testid="contribution-row" data-signal={part.signal} data-contribution={part.contribution ?? ''}>
-      <th scope="row">{part.label}</th>
-      <td class="number">{part.contribution === null ? <span class="quiet">not applicable</span> : withUnit(part.value, part.unit)}</td>
+    <tr
+      data-testid="contribution-row"
+      data-signal={part.signal}
+      data-contribution={part.contribution ?? ''}
+      data-status={part.status ?? ''}
+    >
+      <th scope="row">
+        {part.label}
+        {part.status === 'stale' && (
+          <>
+            {' '}
+            <span class="mark" title={whyHeld(part)}>
+              held
+            </span>
+          </>
+        )}
+      </th>
+      <td class="number">
+        {part.contribution === null ? (
+          <span class="quiet">{part.status === 'missing' ? 'missing' : 'not applicable'}</span>
+        ) : (
+          withUnit(part.value, part.unit)
+        )}
+      </td>
       <td class="number quiet weight">{part.weight}</td>
       <td class="bar" aria-hidden="true">
         <span style={{ width: `${share.track * 100}%` }}>
@@ -28,7 +50,7 @@ export function Contributions({ account }: { account: AccountDetail }) {
   const all = account.contributions
   const byShare = shares(all)
   const groups = [...new Set(all.map((part) => part.group))]
-  const sum = all.reduce((total, part) => total + Math.round((part.contribution ?? 0) * 1e6), 0) / 1e6
+  const sum = contributionSum(all, account.adjustment)
   return (
     <table class="contributions">
       <thead>
@@ -56,6 +78,16 @@ export function Contributions({ account }: { account: AccountDetail }) {
         </tbody>
       ))}
       <tfoot>
+        {account.adjustment ? (
+          <tr data-testid="adjustment-row">
+            <th scope="row" colSpan={4}>
+              Override
+            </th>
+            <td class="number">
+              <b>{signed(account.adjustment)}</b>
+            </td>
+          </tr>
+        ) : null}
         <tr>
           <th scope="row" colSpan={4}>
             Health score, the sum of all points

@@ -7,7 +7,7 @@ import { scoreDaysAgo, withLive } from '../state/changes'
 import { OpenAccount, RANGE_NAME, type Range } from '../state/detail'
 import { accountHref } from '../state/paths'
 import { closeAccount } from '../state/route'
-import { bandClass, BandTag, Change, Failure, Ghost, State, TrendArrow } from './atoms'
+import { bandClass, BandTag, Change, Failure, Ghost, Overridden, State, TrendArrow } from './atoms'
 import { Contributions } from './contributions'
 import { lazily } from './lazy'
 
@@ -49,7 +49,7 @@ function Verdict({ account, history }: { account: AccountDetail; history: readon
       </b>
       <div class="verdict-words">
         <span class="line">
-          <BandTag band={account.band} />
+          <BandTag band={account.band} /> <Overridden points={account.adjustment} />
           <TrendArrow trend={account.trend} /> {TREND_NAME[account.trend]}
         </span>
         <span class="line quiet">
@@ -60,7 +60,7 @@ function Verdict({ account, history }: { account: AccountDetail; history: readon
             28 days <Change value={account.change_28d ?? change(28)} />
           </span>
         </span>
-        <span class="line quiet" title="Share of the model's weight that applies to this account">
+        <span class="line quiet" title="Share of the weight that this account should have which is there and fresh">
           Coverage {percent(account.coverage)}
         </span>
       </div>

@@ -24,6 +24,7 @@ export function overlaid(row: AccountRow, live: LiveScore | undefined): AccountR
     band: live.band,
     trend: live.trend,
     coverage: live.coverage / 1_000_000,
+    adjustment: pointsOf(live.adjustment),
     change_7d: shifted(row.change_7d, moved),
     change_28d: shifted(row.change_28d, moved),
     tick: live.tick,
