@@ -101,7 +101,7 @@ class Endured:
 
 
 def endure(
-    vendors: Sequence[str], load: Load, folder: Path, *, kills: int, stop_after_seconds: float = 900.0
+    vendors: Sequence[str], load: Load, folder: Path, *, kills: int, stop_after_seconds: float = 1500.0
 ) -> Endured:
     """Loads vendors together through faults and kills, on a broker of their own."""
     folder.mkdir(parents=True, exist_ok=True)

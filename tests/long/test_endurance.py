@@ -15,7 +15,7 @@ LOADS = {
     "salesforce": Load(4_200, identities=None),
     "hubspot": Load(5_400, 740, identities=None),
     "zendesk": Load(5_400, 900, environment=_ACCOUNTS_ONLY),
-    "intercom": Load(4_900, 740, environment=_ACCOUNTS_ONLY),
+    "intercom": Load(4_750, 740, environment=_ACCOUNTS_ONLY),
     "mixpanel": Load(
         300,
         environment={**_ACCOUNTS_ONLY, "VITALS_MIXPANEL_WINDOW_DAYS": "2", "VITALS_MIXPANEL_START_DATE": "2025-10-30"},
