@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -56,7 +57,16 @@ def dsn(stack: Endpoints, migrated: str) -> Iterator[str]:
         connection.execute(f"create database {name} template {migrated}")
     yield dsn_of(name, stack.postgres_dsn)
     with psycopg.connect(stack.postgres_dsn, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+        for attempt in range(50):
+            try:
+                connection.execute(f"drop database {name} with (force)")
+            except psycopg.errors.InsufficientPrivilege:
+                # An autovacuum worker is in it, which only a superuser may end: it leaves by itself.
+                if attempt == 49:
+                    raise
+                time.sleep(0.2)
+            else:
+                break
 
 
 @pytest.fixture
